@@ -711,7 +711,7 @@ fn finite_differences_confirm_the_gradient_of_every_parameter() {
 fn sampling_records_what_an_uncached_forward_pass_says() {
     for (kind, temperature) in KINDS.into_iter().flat_map(|kind| [0.7, 1.0, 1.5].map(|t| (kind, t)))
     {
-        let (config, weights) = random_model(kind, &[2, 9]);
+        let (config, weights) = random_model(kind, &[3, 11]);
         let network = Decoder::frozen(&config, &weights).unwrap();
         let prompts = requests();
         let completions = sample(&network, &prompts, 6, &sampling(temperature, 40));

@@ -116,6 +116,9 @@ fn write(spec: &DecoderSpec) -> Vec<(&'static str, Value)> {
     });
     let mut fields = vec![
         ("attention_bias", json!(false)),
+        // Transformers has its own where it is silent.
+        ("bos_token_id", json!(null)),
+        ("pad_token_id", json!(null)),
         ("layer_types", json!((0..layers).map(kind).collect::<Vec<_>>())),
         ("query_pre_attn_scalar", scalar(spec.query_pre_attn_scalar.unwrap_or(SCALAR))),
         ("rope_local_base_freq", json!(theta)),

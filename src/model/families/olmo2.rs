@@ -28,5 +28,6 @@ pub(super) static FAMILY: Family = Family {
         harmless: &[],
     },
     read: |_, spec| Ok(spec),
-    write: |_| vec![("attention_bias", json!(false))],
+    // Transformers pads with a token of its own where `pad_token_id` is silent.
+    write: |_| vec![("attention_bias", json!(false)), ("pad_token_id", json!(null))],
 };

@@ -44,6 +44,9 @@ pub(super) static FAMILY: Family = Family {
         let rotated = layers.map(|layer| u8::from(!spec.unrotated.contains(&layer)));
         vec![
             ("attention_bias", json!(false)),
+            // Transformers has its own where it is silent.
+            ("bos_token_id", json!(null)),
+            ("pad_token_id", json!(null)),
             ("mlp_bias", json!(false)),
             ("no_rope_layers", json!(rotated.collect::<Vec<_>>())),
             ("sliding_window", json!(null)),
