@@ -45,18 +45,29 @@ pub(crate) fn with_slices<const N: usize, R>(
     f(slices)
 }
 
-/// The elements of a contiguous `f32` CPU tensor, readable as long as this lives.
-pub(crate) struct Elements<'a> {
-    storage: Box<dyn Deref<Target = Storage> + Sync + 'a>,
-    range: Range<usize>,
+/// Elements in `f32` on the CPU, readable as long as this lives.
+pub(crate) struct Elements<'a>(Source<'a>);
+
+enum Source<'a> {
+    /// Those of a contiguous tensor.
+    Tensor { storage: Box<dyn Deref<Target = Storage> + Sync + 'a>, range: Range<usize> },
+    /// Those that were made of some.
+    Own(Vec<f32>),
+}
+
+impl From<Vec<f32>> for Elements<'_> {
+    fn from(elements: Vec<f32>) -> Self {
+        Self(Source::Own(elements))
+    }
 }
 
 impl<'a> Elements<'a> {
+    /// The elements of a tensor, which must be contiguous.
     pub(crate) fn of(tensor: &'a Tensor) -> Result<Self> {
         let (storage, layout) = tensor.storage_and_layout();
         match (&*storage, layout.contiguous_offsets()) {
             (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {
-                Ok(Self { storage: Box::new(storage), range: start..end })
+                Ok(Self(Source::Tensor { storage: Box::new(storage), range: start..end }))
             }
             _ => bail!("expected contiguous f32 on the CPU, got {tensor:?}"),
         }
@@ -67,9 +78,12 @@ impl Deref for Elements<'_> {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        match &**self.storage {
-            Storage::Cpu(CpuStorage::F32(elements)) => &elements[self.range.clone()],
-            _ => &[], // refused by `of`
+        match &self.0 {
+            Source::Own(elements) => elements,
+            Source::Tensor { storage, range } => match &***storage {
+                Storage::Cpu(CpuStorage::F32(elements)) => &elements[range.clone()],
+                _ => &[], // refused by `of`
+            },
         }
     }
 }

@@ -11,6 +11,7 @@ fn every_program_compiles_for_every_generation() {
     let programs = [
         &attention::PROGRAM,
         &decode_attention::PROGRAM,
+        &nf4::PROGRAM,
         &one_pass_head::PROGRAM,
         &optimizer::PROGRAM,
         &rms_norm::PROGRAM,

@@ -12,12 +12,12 @@ use crate::kernels::{
 };
 use crate::model::ResponseBatch;
 use crate::optim::Gradients;
-use crate::weights::Weights;
+use crate::weights::{Stored, Weights};
 use candle_core::{Device, Tensor, TensorId, Var};
 use std::collections::HashMap;
 
 /// The weights of all layers.
-pub(super) type FusedLayers<'a> = Vec<LayerParts<&'a Tensor>>;
+pub(super) type FusedLayers<'a> = Vec<LayerParts<&'a Stored>>;
 
 /// Sums of gradients, part by part.
 pub(in crate::model) struct LayerSums<'a> {
@@ -57,7 +57,7 @@ impl<'a> LayerSums<'a> {
             embeddings: zeros(&network.embeddings),
             layers: weights
                 .iter()
-                .map(|layer| layer.as_ref().map(|tensor| zeros(tensor)))
+                .map(|layer| layer.as_ref().map(|stored| zeros(stored.followed())))
                 .collect(),
             norm: zeros(&network.norm),
             head: (!network.is_tied()).then(|| zeros(&network.head)),
@@ -192,7 +192,8 @@ impl<'a> LayerSums<'a> {
         by_id.insert(network.norm.id(), norm);
         by_id.extend(head.map(|head| (network.head.id(), head)));
         for (layer, sums) in layers.into_iter().zip(sums) {
-            by_id.extend(layer.map(Tensor::id).into_vec().into_iter().zip(sums.into_vec()));
+            let ids = layer.map(|stored| stored.followed().id());
+            by_id.extend(ids.into_vec().into_iter().zip(sums.into_vec()));
         }
 
         let tensor = |(name, variable): (&str, &Var)| {
@@ -207,15 +208,17 @@ impl<'a> LayerSums<'a> {
 
 impl Decoder {
     /// The layers' weights, where the fused layers apply: in `f32` on the CPU, without adapters,
-    /// and where `accepts` every weight.
+    /// and where `accepts` every weight. One in four bits is like a tensor that is not followed.
     pub(super) fn fused_layers(
         &self,
         accepts: impl Fn(&Tensor) -> bool,
     ) -> Option<FusedLayers<'_>> {
         let layers: FusedLayers = self.layers.iter().map(Layer::plain).collect::<Option<_>>()?;
-        let weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
-        let mut weights = [&self.embeddings, &self.norm, &self.head].into_iter().chain(weights);
-        weights.all(|weight| fused(&[weight]) && accepts(weight)).then_some(layers)
+        let mut weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
+        let mut others = [&self.embeddings, &self.norm, &self.head].into_iter();
+        let are_fused = others.all(|tensor| fused(&[tensor]) && accepts(tensor))
+            && weights.all(|weight| weight.is_fused() && accepts(weight.followed()));
+        are_fused.then_some(layers)
     }
 
     /// What the layers need to know beside the weights.
@@ -259,7 +262,7 @@ impl Decoder {
     /// Final hidden states (tokens, hidden), given the layers' weights.
     pub(super) fn fused_forward(
         &self,
-        layers: &[LayerParts<&Tensor>],
+        layers: &[LayerParts<&Stored>],
         tokens: &PackedTokens,
     ) -> Result<Tensor> {
         let x = self.run_layers(layers, tokens, &mut Buffers::default(), Saved::free)?;
@@ -309,7 +312,7 @@ impl Decoder {
     /// needs to `keep`.
     fn run_layers(
         &self,
-        layers: &[LayerParts<&Tensor>],
+        layers: &[LayerParts<&Stored>],
         tokens: &PackedTokens,
         buffers: &mut Buffers,
         mut keep: impl FnMut(Saved, &mut Buffers),
@@ -336,9 +339,9 @@ impl Decoder {
 
 /// The elements of a layer's weights, readable.
 pub(super) fn elements<'a>(
-    layer: &LayerParts<&'a Tensor>,
+    layer: &LayerParts<&'a Stored>,
 ) -> candle_core::Result<LayerParts<Elements<'a>>> {
-    layer.clone().try_map(Elements::of)
+    layer.clone().try_map(Stored::elements)
 }
 
 /// sum += row.

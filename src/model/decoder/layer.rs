@@ -3,7 +3,10 @@
 use super::rope::rotary;
 use super::spec::DecoderSpec;
 use crate::error::Result;
-use crate::kernels::{LayerParts, Rotary, add_bias, linear, rms_norm, rotary_embedding, swiglu};
+use crate::kernels::{
+    LayerParts, Rotary, add_bias, linear, nf4_linear, rms_norm, rotary_embedding, swiglu,
+};
+use crate::weights::Stored;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ pub(super) type KeysValues = (Tensor, Tensor);
 
 /// A parameter of a layer, with what an adapter adds to it.
 pub(super) struct Weight {
-    tensor: Tensor,
+    stored: Stored,
     low_rank: Option<LowRank>,
 }
 
@@ -28,9 +31,12 @@ pub(in crate::model) struct LowRank {
 impl Weight {
     /// x W^T, or x W^T + (scale x A^T) B^T, and the bias: (n, out) for x (n, in).
     fn apply(&self, x: &Tensor, bias: Option<&Self>) -> candle_core::Result<Tensor> {
-        let mut y = linear(x, &self.tensor)?;
+        let mut y = match &self.stored {
+            Stored::Plain(tensor) => linear(x, tensor)?,
+            Stored::Nf4(matrix) => nf4_linear(x, matrix)?,
+        };
         if let Some(bias) = bias {
-            y = add_bias(&y, &bias.tensor)?;
+            y = add_bias(&y, bias.stored.plain()?)?;
         }
         match &self.low_rank {
             None => Ok(y),
@@ -70,17 +76,17 @@ impl Shape {
 pub(super) struct Layer(LayerParts<Weight>);
 
 impl Layer {
-    /// The layer of that number, over the tensors that `get` finds by name, with what `low_rank`
+    /// The layer of that number, over the parameters that `get` finds by name, with what `low_rank`
     /// adds to its linear layers.
     pub(super) fn build(
         spec: &DecoderSpec,
         index: usize,
-        get: &dyn Fn(&str) -> Result<Tensor>,
+        get: &dyn Fn(&str) -> Result<Stored>,
         low_rank: &dyn Fn(&str) -> Result<Option<LowRank>>,
     ) -> Result<Self> {
         let parts = spec.layer_parts(index).try_map(|part| {
             let low_rank = part.module().map(low_rank).transpose()?.flatten();
-            Ok::<_, crate::error::Error>(Weight { tensor: get(&part.name)?, low_rank })
+            Ok::<_, crate::error::Error>(Weight { stored: get(&part.name)?, low_rank })
         })?;
         Ok(Self(parts))
     }
@@ -91,10 +97,10 @@ impl Layer {
     }
 
     /// The weights, where nothing is added to them.
-    pub(super) fn plain(&self) -> Option<LayerParts<&Tensor>> {
+    pub(super) fn plain(&self) -> Option<LayerParts<&Stored>> {
         let plain = |weight: &Weight| weight.low_rank.is_none();
         let is_plain = self.0.as_ref().into_vec().into_iter().all(plain);
-        is_plain.then(|| self.0.as_ref().map(|weight| &weight.tensor))
+        is_plain.then(|| self.0.as_ref().map(|weight| &weight.stored))
     }
 
     /// x + attention(x), then + mlp. `attend` turns queries (tokens, heads, `head_dim`) and this
@@ -107,7 +113,7 @@ impl Layer {
         attend: impl FnOnce(&Tensor, KeysValues) -> candle_core::Result<Tensor>,
     ) -> candle_core::Result<Tensor> {
         let (parts, tokens) = (&self.0, x.dim(0)?);
-        let norm = |x: &Tensor, weight: &Weight| rms_norm(x, &weight.tensor, shape.eps);
+        let norm = |x: &Tensor, weight: &Weight| rms_norm(x, weight.stored.plain()?, shape.eps);
         let normed = norm(x, &parts.attention_norm)?;
         let project = |weight: &Weight, bias: &Option<Weight>, heads: usize| {
             let y = weight.apply(&normed, bias.as_ref())?;
