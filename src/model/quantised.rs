@@ -69,7 +69,7 @@ impl Weights {
 
 impl LanguageModel {
     /// The same model, which has no adapter, with its linear layers in few bits.
-    pub(crate) fn quantised(self, quantised: Option<Quantisation>) -> Result<Self> {
+    pub fn quantised(self, quantised: Option<Quantisation>) -> Result<Self> {
         let Some(Quantisation::Nf4) = quantised else { return Ok(self) };
         let Self { config, tokenizer, mut weights, settings, trainable, frozen, .. } = self;
         let dtype = trainable.head().dtype();
