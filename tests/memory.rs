@@ -143,11 +143,14 @@ fn the_estimate_is_within_15_per_cent_of_the_measured_peak() {
     let mut report = Vec::new();
     for precision in ["F32", "Bf16"] {
         write_model(&place.model(), "qwen3", data_type(precision));
-        for adapter in ["Full", "Lora(rank: 16)"] {
+        for (adapter, bits) in
+            [("Full", "None"), ("Lora(rank: 16)", "None"), ("Lora(rank: 16)", "Nf4")]
+        {
             for recompute in [false, true] {
                 let settings = [
                     format!("precision={precision}"),
                     format!("adapter={adapter}"),
+                    format!("quantize_base={bits}"),
                     format!("objective.recompute_layers={recompute}"),
                     // A group of responses fills a micro-batch.
                     "objective.micro_batch_tokens=420".to_string(),

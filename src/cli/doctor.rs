@@ -221,6 +221,7 @@ fn describe(report: &mut Report, estimate: &Estimate) {
     for (name, bytes) in [
         ("program", estimate.program),
         ("weights", estimate.weights),
+        ("one layer's weights, decoded", estimate.decoded),
         ("reference model", estimate.reference),
         ("reference model while it is asked", estimate.asked),
         ("optimizer", estimate.optimizer),

@@ -11,8 +11,8 @@ pub use config::{
     DatasetConfig, DeviceChoice, DynamicSampling, EncoderSource, EvaluationConfig, Experiment,
     FidelityConfig, FileSuite, HeldOutConfig, HeldOutSource, HubDataset, HubRepository, KlConfig,
     LoraConfig, LoraTarget, MICRO_BATCH_TOKENS, ModelSource, NamedSuite, ObjectiveConfig,
-    OptimizerConfig, Precision, Pretrain, RecordConfig, RolloutConfig, ShapeConfig, StopConfig,
-    SuiteConfig, TaskConfig, TemplateValue, TemplateVariables, count, within,
+    OptimizerConfig, Precision, Pretrain, Quantisation, RecordConfig, RolloutConfig, ShapeConfig,
+    StopConfig, SuiteConfig, TaskConfig, TemplateValue, TemplateVariables, count, within,
 };
 pub use every::Every;
 pub use method::{Method, MethodColor, MethodConfig, MethodKind};

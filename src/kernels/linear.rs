@@ -49,6 +49,15 @@ pub(super) fn times(p: &Tensor, weight: &Tensor) -> Result<Tensor> {
     }
 }
 
+/// The gradient of x (n, in) under [`linear`], from that of its result (n, out).
+pub(super) fn input_gradient(grad: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if half::applies(&[grad, weight]) {
+        half::times(grad, weight)
+    } else {
+        grad.contiguous()?.matmul(weight)
+    }
+}
+
 /// [`linear`] from plain candle operations.
 pub fn linear_reference(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)

@@ -10,7 +10,7 @@
 //! counted from its operations in `src/kernels`: fused ones (on a GPU, and in `f32` on the CPU)
 //! keep their inputs and outputs, the others what candle's graph keeps of each small operation.
 
-use crate::experiment::{Adapter, Experiment, Precision};
+use crate::experiment::{Adapter, Experiment, Precision, Quantisation};
 use crate::kernels::{Activation, largest_device_head, rows_per_device_slice};
 use crate::model::{DecoderSpec, adapter_parameters, data_type};
 
@@ -34,6 +34,9 @@ pub struct Workload {
     pub precision: Precision,
     /// Which parameters are trained.
     pub adapter: Adapter,
+    /// In how many bits the linear layers of the base model are kept; left out, in those of
+    /// `precision`.
+    pub quantised: Option<Quantisation>,
     /// Whether tensors are in the machine's own memory.
     pub on_cpu: bool,
     /// The frozen base model, which for an adapter is the policy's own.
@@ -61,6 +64,8 @@ pub struct Estimate {
     pub program: u64,
     /// The policy's weights, an adapter's among them.
     pub weights: u64,
+    /// One layer's weights in the run's precision, where they are kept in few bits.
+    pub decoded: u64,
     /// The frozen base model, where it has memory of its own and is not offloaded.
     pub reference: u64,
     /// The frozen base model where it is offloaded, with its forward pass.
@@ -122,7 +127,7 @@ impl Estimate {
 
     /// What is there in every phase.
     fn resident(&self) -> u64 {
-        self.program + self.weights + self.reference + self.optimizer
+        self.program + self.weights + self.decoded + self.reference + self.optimizer
     }
 }
 
@@ -149,6 +154,7 @@ impl Workload {
             shape: shape.clone(),
             precision: experiment.precision,
             adapter: experiment.adapter.clone(),
+            quantised: experiment.quantize_base,
             on_cpu,
             reference: match experiment.objective.offload_reference {
                 _ if experiment.objective.kl.coefficient == 0.0 && !has_policy_encoder => {
@@ -331,7 +337,11 @@ impl Workload {
         let backward = again + tokens * self.backward_bytes() + in_work;
         Estimate {
             program: PROGRAM[usize::from(!self.on_cpu)],
-            weights: bytes(all * element + if is_lora { trained * element } else { 0 }),
+            weights: bytes(
+                shape.weight_bytes(element, self.quantised)
+                    + if is_lora { trained * element } else { 0 },
+            ),
+            decoded: bytes(self.quantised.map_or(0, |_| shape.layer_elements() * element)),
             reference: if self.own_reference() == Reference::Resident {
                 bytes(all * element)
             } else {
@@ -429,6 +439,7 @@ pub(super) mod tests {
             shape: qwen3_1_7b(),
             precision,
             adapter: Adapter::Full,
+            quantised: None,
             on_cpu,
             reference: Reference::Resident,
             prompts: 16,

@@ -3,7 +3,9 @@
 
 use super::estimate::{Estimate, Reference, Workload};
 use crate::error::{Error, Result};
-use crate::experiment::{Adapter, Experiment, LoraConfig, MICRO_BATCH_TOKENS, Precision};
+use crate::experiment::{
+    Adapter, Experiment, LoraConfig, MICRO_BATCH_TOKENS, Precision, Quantisation,
+};
 use crate::machine::in_gib;
 use crate::model::DecoderSpec;
 
@@ -136,6 +138,10 @@ impl Plan {
             changes
                 .push(("precision=Bf16".to_string(), Box::new(|e| e.precision = Precision::Bf16)));
         }
+        if matches!(experiment.adapter, Adapter::Lora(_)) && experiment.quantize_base.is_none() {
+            let quantise: fn(&mut Experiment) = |e| e.quantize_base = Some(Quantisation::Nf4);
+            changes.push(("quantize_base=Nf4".to_string(), Box::new(quantise)));
+        }
         if experiment.adapter == Adapter::Full {
             let lora: fn(&mut Experiment) = |e| e.adapter = Adapter::Lora(LoraConfig::default());
             changes.push(("adapter=Lora(rank: 16)".to_string(), Box::new(lora)));
@@ -144,6 +150,14 @@ impl Plan {
                 Box::new(|e| {
                     e.precision = Precision::Bf16;
                     e.adapter = Adapter::Lora(LoraConfig::default());
+                }),
+            ));
+            changes.push((
+                "precision=Bf16 and adapter=Lora(rank: 16) and quantize_base=Nf4".to_string(),
+                Box::new(|e| {
+                    e.precision = Precision::Bf16;
+                    e.adapter = Adapter::Lora(LoraConfig::default());
+                    e.quantize_base = Some(Quantisation::Nf4);
                 }),
             ));
         }

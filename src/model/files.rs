@@ -10,9 +10,10 @@ use super::language_model::{LanguageModel, check_tokens};
 use super::settings::ModelSettings;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
-use crate::experiment::{HubRepository, ModelSource};
+use crate::experiment::{HubRepository, ModelSource, Quantisation};
 use crate::files::{checksums, folder};
 use crate::machine;
+use crate::run::RunDir;
 use crate::weights::{TensorFiles, Weights, is_table};
 use candle_core::{DType, Device};
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub struct ModelFiles {
     /// Absent where only the shape was asked for.
     tensors: Option<TensorFiles>,
     adapter: Option<FittingAdapter>,
+    /// In how many bits its linear layers are to be kept.
+    quantised: Option<Quantisation>,
     /// Names the source in messages.
     origin: String,
 }
@@ -94,7 +97,7 @@ impl ModelFiles {
         let located = |error: Error| Error::input(format!("{error} ({origin})"));
         check_tokens(&config, &tokenizer).map_err(located)?;
         settings.compare(&config, &tokenizer)?;
-        Ok(Self { config, tokenizer, settings, tensors, adapter: None, origin })
+        Ok(Self { config, tokenizer, settings, tensors, adapter: None, quantised: None, origin })
     }
 
     fn open_adapter(folder: &Path, base: Option<&ModelSource>) -> Result<Self> {
@@ -121,7 +124,11 @@ impl ModelFiles {
             check_tokens(&model.config, &model.tokenizer).map_err(located)?;
             model.settings.compare(&model.config, &model.tokenizer)?;
         }
-        Ok(Self { adapter: Some(adapter), origin: folder.display().to_string(), ..model })
+        // It was trained on its base model as the run had it.
+        let run = RunDir::checkpoint_experiment(folder)?;
+        let quantised = run.and_then(|experiment| experiment.quantize_base);
+        let origin = folder.display().to_string();
+        Ok(Self { adapter: Some(adapter), quantised, origin, ..model })
     }
 
     /// Shape and tokenizer of a model on the hub, without downloading its weights. It cannot be
@@ -132,6 +139,16 @@ impl ModelFiles {
         Self::new(config, TextTokenizer::read(&folder)?, settings, None, source.to_string())
     }
 
+    /// Whether it is a whole model, and no adapter.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.adapter.is_none()
+    }
+
+    /// The same, of whose linear layers each is put into few bits as soon as it is read.
+    pub(crate) fn quantised(self, quantised: Option<Quantisation>) -> Self {
+        Self { quantised, ..self }
+    }
+
     /// What about it is worth a warning.
     pub fn notes(&self) -> &[String] {
         self.settings.notes()
@@ -139,7 +156,9 @@ impl ModelFiles {
 
     /// Loads it. A device without room for the weights is an input error.
     pub fn load(self, dtype: DType, device: &Device) -> Result<LanguageModel> {
-        let needed = (self.config.parameter_count() * dtype.size_in_bytes()) as u64;
+        // An adapter's base model is decoded where the two are merged.
+        let kept = self.quantised.filter(|_| self.is_whole());
+        let needed = self.config.weight_bytes(dtype.size_in_bytes(), kept) as u64;
         if let Some(free) = machine::available(device).filter(|&free| free < needed) {
             return Err(Error::input(format!(
                 "the weights take {} in {dtype:?}, but {} has {} free; {} ({})",
@@ -157,7 +176,7 @@ impl ModelFiles {
         let tensors = self
             .tensors
             .ok_or_else(|| Error::failed(format!("{} was not downloaded", self.origin)))?;
-        let weights = Weights::of_files(&self.config, &tensors, dtype, device)?;
+        let weights = Weights::of_files(&self.config, &tensors, dtype, device, self.quantised)?;
         let model =
             LanguageModel::new(self.config, self.tokenizer, weights).map_err(
                 |error| match error {

@@ -40,22 +40,6 @@ impl Weights {
 
     /// Reads the weights of a model of this shape from a Hugging Face folder, whole or in shards.
     pub fn read(spec: &DecoderSpec, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        Self::of_files(spec, &TensorFiles::open(folder)?, dtype, device)
-    }
-
-    /// Reads the tensors of a model of this shape, one after another, each converted on the way.
-    pub(crate) fn of_files(
-        spec: &DecoderSpec,
-        files: &TensorFiles,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        let read = |(name, shape): (String, Vec<usize>)| {
-            let variable = files.read(&name, &shape, dtype, device)?;
-            Ok((name, variable))
-        };
-        let variables: Vec<(String, Var)> =
-            spec.parameters().into_iter().map(read).collect::<Result<_>>()?;
-        Ok(Self::of(variables))
+        Self::of_files(spec, &TensorFiles::open(folder)?, dtype, device, None)
     }
 }

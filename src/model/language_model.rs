@@ -97,8 +97,9 @@ impl LanguageModel {
     /// and rounded to their type.
     pub fn merged(self) -> Result<Self> {
         let Some(adapter) = &self.adapter else { return Ok(self) };
-        adapter.merge_into(&self.weights)?;
-        Ok(Self::new(self.config, self.tokenizer, self.weights)?.with_settings(self.settings))
+        let weights = self.weights.dequantised()?;
+        adapter.merge_into(&weights)?;
+        Ok(Self::new(self.config, self.tokenizer, weights)?.with_settings(self.settings))
     }
 
     /// The same model with weights of another type.
@@ -114,6 +115,10 @@ impl LanguageModel {
         };
         let weights =
             Weights::of(self.weights.variables().map(convert).collect::<Result<Vec<_>>>()?);
+        let matrices = self.weights.quantised();
+        let weights = weights.with_quantised(
+            matrices.map(|(name, matrix)| (name.to_string(), matrix.to_dtype(dtype))),
+        );
         Ok(Self::new(self.config, self.tokenizer, weights)?.with_settings(self.settings))
     }
 
@@ -124,7 +129,8 @@ impl LanguageModel {
         if let Some(adapter) = &self.adapter {
             return adapter.write(folder);
         }
-        self.weights.write(&folder.join(WHOLE), str::to_string)?;
+        let weights = self.weights.clone().dequantised()?;
+        weights.write(&folder.join(WHOLE), str::to_string)?;
         let path = folder.join("config.json");
         let dtype = self.trainable.head().dtype();
         std::fs::write(&path, self.settings.config_json(&self.config, dtype))

@@ -21,6 +21,7 @@ pub mod hub;
 mod initial;
 mod language_model;
 mod pooling;
+mod quantised;
 mod responses;
 mod sampler;
 mod settings;

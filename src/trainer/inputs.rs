@@ -38,7 +38,8 @@ const SHAPE: [&str; 16] = [
 pub(super) struct Inputs {
     shape: Map<String, Value>,
     model: String,
-    /// The base model's weights in the precision that held until now, where that was another one.
+    /// The base model's weights in the precision and the number of bits that held until now, where
+    /// these were others.
     model_before: Option<String>,
     /// The problems with their prompts, and the settings of a task that makes them.
     data: String,
@@ -101,7 +102,7 @@ impl Inputs {
     }
 
     /// The same where the base model's weights have had another hash until now, because they were
-    /// read in another precision.
+    /// read in another precision or kept in another number of bits.
     pub(super) fn with_model_before(self, hash: Option<String>) -> Self {
         Self { model_before: hash, ..self }
     }

@@ -76,7 +76,9 @@ impl Kind {
             Self::Fixed
         } else if any(&read) || within("record.encoder") {
             Self::Edit
-        } else if any(&["name", "seed", "precision", "adapter", "task"]) || path == "method" {
+        } else if any(&["name", "seed", "precision", "adapter", "quantize_base", "task"])
+            || path == "method"
+        {
             Self::Identity
         } else if any(&["description", "stop", "record", "rollout.groups_at_a_time"])
             || any(&["objective.recompute_layers", "objective.offload_reference"])
@@ -394,6 +396,7 @@ mod tests {
             ("adapter", Kind::Fixed),
             ("adapter.rank", Kind::Fixed),
             ("adapter.alpha", Kind::Identity),
+            ("quantize_base", Kind::Identity),
             ("evaluations", Kind::Edit),
         ] {
             assert_eq!(Kind::of(path), kind, "{path}");

@@ -3,7 +3,8 @@
 use crate::data::{named, settled_template};
 use crate::error::{Error, Result};
 use crate::experiment::{
-    DataSource, EncoderSource, Experiment, HeldOutSource, ModelSource, SuiteConfig, TaskConfig,
+    DataSource, EncoderSource, Experiment, HeldOutSource, ModelSource, Quantisation, SuiteConfig,
+    TaskConfig,
 };
 use crate::model::{DecoderSpec, LanguageModel, ModelFiles, TextTokenizer, hub};
 use candle_core::{DType, Device};
@@ -23,10 +24,20 @@ impl Source {
         }
     }
 
-    pub(super) fn load(self, dtype: DType, device: &Device) -> Result<LanguageModel> {
+    /// Loads it as a model without an adapter, with its linear layers in few bits where these are
+    /// asked for.
+    pub(super) fn load(
+        self,
+        dtype: DType,
+        device: &Device,
+        quantised: Option<Quantisation>,
+    ) -> Result<LanguageModel> {
         match self {
-            Self::Loaded(model) => model.merged(),
-            Self::Files(files) => files.load(dtype, device)?.merged(),
+            Self::Loaded(model) => model.merged()?.quantised(quantised),
+            Self::Files(files) if files.is_whole() => {
+                files.quantised(quantised).load(dtype, device)
+            }
+            Self::Files(files) => files.load(dtype, device)?.merged()?.quantised(quantised),
         }
     }
 }

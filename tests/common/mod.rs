@@ -248,11 +248,14 @@ pub(crate) fn json(path: &Path) -> Value {
 
 /// The largest absolute difference between two models' weights.
 pub(crate) fn largest_difference(a: &Weights, b: &Weights) -> f32 {
-    let difference = |(name, a): (&str, &candle_core::Var)| {
-        let b = b.get(name).unwrap();
-        (a.as_tensor() - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap()
-    };
+    let difference = |(name, a): (&str, &candle_core::Var)| difference_of(a, &b.get(name).unwrap());
     a.variables().map(difference).fold(0.0, f32::max)
+}
+
+/// The largest absolute difference between two tensors.
+pub(crate) fn difference_of(a: &Tensor, b: &Tensor) -> f32 {
+    let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
+    difference.to_dtype(DType::F32).unwrap().to_scalar().unwrap()
 }
 
 /// Runs the program; returns exit status and standard error.

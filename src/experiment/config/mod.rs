@@ -20,7 +20,7 @@ pub use encoder::EncoderSource;
 pub use evaluation::{EvaluationConfig, FileSuite, HeldOutConfig, NamedSuite, SuiteConfig};
 pub use model::{
     Adapter, DeviceChoice, HubRepository, LoraConfig, LoraTarget, ModelSource, Precision,
-    ShapeConfig,
+    Quantisation, ShapeConfig,
 };
 pub use objective::{KlConfig, MICRO_BATCH_TOKENS, ObjectiveConfig};
 pub use optimizer::{AdamWConfig, OptimizerConfig};
@@ -34,7 +34,7 @@ pub use task::{
     TaskConfig, TemplateValue, TemplateVariables,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiment::method::MethodConfig;
 use evaluation::check_evaluations;
 use range::{check_name, count_up_to};
@@ -63,6 +63,10 @@ pub struct Experiment {
     /// Which parameters are trained.
     #[serde(default)]
     pub adapter: Adapter,
+    /// In how many bits the linear layers of an adapter's base model are kept; left out, in those
+    /// of `precision`.
+    #[serde(default)]
+    pub quantize_base: Option<Quantisation>,
     /// Where problems come from.
     pub task: TaskConfig,
     /// Sampling in training.
@@ -115,8 +119,16 @@ impl Experiment {
                 HeldOutSource::Other(other) => other.validate("task.held_out")?,
             }
         }
-        if let Adapter::Lora(lora) = &self.adapter {
-            lora.validate()?;
+        match (&self.adapter, self.quantize_base) {
+            (Adapter::Lora(lora), _) => lora.validate()?,
+            (Adapter::Full, None) => {}
+            (Adapter::Full, Some(Quantisation::Nf4)) => {
+                return Err(Error::field(
+                    "quantize_base",
+                    "is Nf4, but without an adapter the base model itself is trained, which needs \
+                     all of its bits; add adapter: Lora(rank: 16), or leave quantize_base out",
+                ));
+            }
         }
         count("rollout.prompts_per_step", self.rollout.prompts_per_step, 1, 4096)?;
         count("rollout.group_size", self.rollout.group_size, 2, 1024)?;

@@ -68,6 +68,13 @@ pub enum Adapter {
     Lora(LoraConfig),
 }
 
+/// A type of few bits for weights that are not trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Quantisation {
+    /// Four bits an element and a scale for every 64 of them: the type of QLoRA (arXiv 2305.14314).
+    Nf4,
+}
+
 /// Settings of [`Adapter::Lora`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -12,6 +12,7 @@ fn every_program_compiles_for_every_generation() {
         &attention::PROGRAM,
         &decode_attention::PROGRAM,
         &gated::PROGRAM,
+        &nf4::PROGRAM,
         &one_pass_head::PROGRAM,
         &optimizer::PROGRAM,
         &rms_norm::PROGRAM,

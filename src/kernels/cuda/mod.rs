@@ -19,6 +19,7 @@ mod gated;
 )]
 mod launch;
 mod linear;
+mod nf4;
 mod node;
 mod one_pass_head;
 mod optimizer;
@@ -49,6 +50,7 @@ pub(super) use decode_attention::decode_attention;
 pub(crate) use device::{open, peak_memory};
 pub(super) use gated::gated;
 pub(super) use linear::linear;
+pub(super) use nf4::nf4_dequantize;
 pub(crate) use one_pass_head::{add_features, one_pass_head};
 pub(crate) use optimizer::{Parameter, Rule, accumulate, adamw, squared_norms};
 pub(super) use rms_norm::rms_norm;

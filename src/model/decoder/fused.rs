@@ -57,9 +57,9 @@ impl<'a> LayerSums<'a> {
             embeddings: zeros(&network.embeddings),
             layers: weights
                 .iter()
-                .map(|layer| layer.as_ref().map(|weight| zeros(&weight.tensor)))
+                .map(|layer| layer.as_ref().map(|weight| zeros(weight.stored.followed())))
                 .collect(),
-            norm: zeros(&network.norm.tensor),
+            norm: zeros(network.norm.stored.followed()),
             head: (!network.is_tied()).then(|| zeros(&network.head)),
             network,
             weights,
@@ -184,12 +184,11 @@ impl<'a> LayerSums<'a> {
         let Self { network, weights: layers, embeddings, layers: sums, norm, head } = self;
         let mut by_id: HashMap<TensorId, Vec<f32>> = HashMap::new();
         by_id.insert(network.embeddings.id(), embeddings);
-        by_id.insert(network.norm.tensor.id(), norm);
+        by_id.insert(network.norm.stored.followed().id(), norm);
         by_id.extend(head.map(|head| (network.head.id(), head)));
         for (layer, sums) in layers.into_iter().zip(sums) {
-            by_id.extend(
-                layer.map(|weight| weight.tensor.id()).into_vec().into_iter().zip(sums.into_vec()),
-            );
+            let ids = layer.map(|weight| weight.stored.followed().id());
+            by_id.extend(ids.into_vec().into_iter().zip(sums.into_vec()));
         }
 
         let tensor = |(name, variable): (&str, &Var)| {
@@ -204,17 +203,20 @@ impl<'a> LayerSums<'a> {
 
 impl Decoder {
     /// The layers' weights, where the fused layers apply: in `f32` on the CPU, without adapters,
-    /// and where `accepts` every weight.
+    /// and where `accepts` every weight. One in four bits is like a tensor that is not followed.
     pub(super) fn fused_layers(
         &self,
         accepts: impl Fn(&Tensor) -> bool,
     ) -> Option<FusedLayers<'_>> {
         let layers: FusedLayers = self.layers.iter().map(Layer::plain).collect::<Option<_>>()?;
-        let weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
-        let weights = weights.map(|weight| &weight.tensor);
-        let own = [&self.embeddings, &self.norm.tensor, &self.head];
-        let mut weights = own.into_iter().chain(weights);
-        weights.all(|weight| fused(&[weight]) && accepts(weight)).then_some(layers)
+        let mut weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
+        let is_fused =
+            |weight: &Weight| weight.stored.is_fused() && accepts(weight.stored.followed());
+        let mut tables = [&self.embeddings, &self.head].into_iter();
+        let are_fused = tables.all(|tensor| fused(&[tensor]) && accepts(tensor))
+            && is_fused(&self.norm)
+            && weights.all(is_fused);
+        are_fused.then_some(layers)
     }
 
     /// What a layer needs to know beside its weights.

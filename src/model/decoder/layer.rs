@@ -5,9 +5,10 @@ use super::rope::rotary;
 use super::spec::DecoderSpec;
 use crate::error::Result;
 use crate::kernels::{
-    Activation, Elements, LayerParts, Rotary, Scope, add_bias, gated, linear, offset_rms_norm,
-    rotary_embedding, shifted,
+    Activation, Elements, LayerParts, Rotary, Scope, add_bias, gated, linear, nf4_linear,
+    offset_rms_norm, rotary_embedding, shifted,
 };
+use crate::weights::Stored;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub(super) type KeysValues = (Tensor, Tensor);
 
 /// A parameter, with what is added to it where it is used.
 pub(super) struct Weight {
-    pub(super) tensor: Tensor,
+    pub(super) stored: Stored,
     /// Of an adapter.
     low_rank: Option<LowRank>,
     /// To every element.
@@ -34,18 +35,18 @@ pub(in crate::model) struct LowRank {
 
 impl Weight {
     /// The scale of a norm.
-    pub(super) fn of_norm(spec: &DecoderSpec, tensor: Tensor) -> Self {
-        Self { tensor, low_rank: None, offset: spec.norm_offset }
+    pub(super) fn of_norm(spec: &DecoderSpec, stored: Stored) -> Self {
+        Self { stored, low_rank: None, offset: spec.norm_offset }
     }
 
     /// The norm of x (..., d) that this is the scale of.
     pub(super) fn norm(&self, x: &Tensor, eps: f64) -> candle_core::Result<Tensor> {
-        offset_rms_norm(x, &self.tensor, eps, self.offset)
+        offset_rms_norm(x, self.stored.plain()?, eps, self.offset)
     }
 
     /// The elements as they are used, of a weight in `f32` on the CPU without an adapter.
     pub(super) fn elements(&self) -> candle_core::Result<Elements<'_>> {
-        let elements = Elements::of(&self.tensor)?;
+        let elements = self.stored.elements()?;
         if self.offset == 0.0 {
             return Ok(elements);
         }
@@ -54,9 +55,12 @@ impl Weight {
 
     /// x W^T, or x W^T + (scale x A^T) B^T, and the bias: (n, out) for x (n, in).
     fn apply(&self, x: &Tensor, bias: Option<&Self>) -> candle_core::Result<Tensor> {
-        let mut y = linear(x, &self.tensor)?;
+        let mut y = match &self.stored {
+            Stored::Plain(tensor) => linear(x, tensor)?,
+            Stored::Nf4(matrix) => nf4_linear(x, matrix)?,
+        };
         if let Some(bias) = bias {
-            y = add_bias(&y, &bias.tensor)?;
+            y = add_bias(&y, bias.stored.plain()?)?;
         }
         match &self.low_rank {
             None => Ok(y),
@@ -132,21 +136,21 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// The layer of that number, over the tensors that `get` finds by name, with what `low_rank`
+    /// The layer of that number, over the parameters that `get` finds by name, with what `low_rank`
     /// adds to its linear layers.
     pub(super) fn build(
         spec: &DecoderSpec,
         index: usize,
-        get: &dyn Fn(&str) -> Result<Tensor>,
+        get: &dyn Fn(&str) -> Result<Stored>,
         low_rank: &dyn Fn(&str) -> Result<Option<LowRank>>,
     ) -> Result<Self> {
         let parts = spec.layer_parts(index).try_map(|part| {
-            let tensor = get(&part.name)?;
+            let stored = get(&part.name)?;
             if part.role == Role::Norm {
-                return Ok(Weight::of_norm(spec, tensor));
+                return Ok(Weight::of_norm(spec, stored));
             }
             let low_rank = part.module().map(low_rank).transpose()?.flatten();
-            Ok::<_, crate::error::Error>(Weight { tensor, low_rank, offset: 0.0 })
+            Ok::<_, crate::error::Error>(Weight { stored, low_rank, offset: 0.0 })
         })?;
         Ok(Self { parts, sight: Sight::of(spec, index) })
     }
@@ -184,7 +188,8 @@ impl Layer {
         };
         let place = |x: Tensor, weight: &Option<Weight>| {
             // Its weight says whether a norm is over a head or over all.
-            let is_whole = weight.as_ref().is_some_and(|w| w.tensor.dims() != [shape.head_dim]);
+            let is_whole =
+                weight.as_ref().is_some_and(|w| w.stored.followed().dims() != [shape.head_dim]);
             let x = if is_whole {
                 norm(x.flatten_from(1)?, weight)?.reshape(x.shape())?
             } else {

@@ -10,7 +10,7 @@ use super::spec::DecoderSpec;
 use crate::error::{Error, Result};
 use crate::kernels::{Scope, causal_attention, gather_rows};
 use crate::model::LoraAdapter;
-use crate::weights::Weights;
+use crate::weights::{Stored, Weights};
 use candle_core::{Device, Tensor};
 
 /// A network over some weights.
@@ -26,13 +26,13 @@ pub struct Decoder {
 impl Decoder {
     /// A network whose results are followed by gradients to `weights`.
     pub fn trainable(spec: &DecoderSpec, weights: &Weights) -> Result<Self> {
-        Self::build(spec, &|name| weights.get(name), &|_| Ok(None))
+        Self::build(spec, &|name| weights.stored(name), &|_| Ok(None))
     }
 
     /// A network that shares the memory of `weights`, sees their changes, and keeps no graph: for
     /// sampling, evaluation and reference log-probabilities.
     pub fn frozen(spec: &DecoderSpec, weights: &Weights) -> Result<Self> {
-        Self::build(spec, &|name| Ok(weights.get(name)?.detach()), &|_| Ok(None))
+        Self::build(spec, &|name| Ok(weights.stored(name)?.detach()), &|_| Ok(None))
     }
 
     /// A network without gradients on `device`, with memory of its own where `weights` are
@@ -42,7 +42,7 @@ impl Decoder {
         weights: &Weights,
         device: &Device,
     ) -> Result<Self> {
-        Self::build(spec, &|name| Ok(weights.get(name)?.detach().to_device(device)?), &|_| Ok(None))
+        Self::build(spec, &|name| weights.stored(name)?.detach().to_device(device), &|_| Ok(None))
     }
 
     /// A network that shares the memory of `weights` and adds an adapter to it. Gradients follow
@@ -54,16 +54,17 @@ impl Decoder {
         tracked: bool,
     ) -> Result<Self> {
         let low_rank = |name: &str| adapter.low_rank(name, tracked);
-        Self::build(spec, &|name| Ok(weights.get(name)?.detach()), &low_rank)
+        Self::build(spec, &|name| Ok(weights.stored(name)?.detach()), &low_rank)
     }
 
     fn build(
         spec: &DecoderSpec,
-        get: &dyn Fn(&str) -> Result<Tensor>,
+        get: &dyn Fn(&str) -> Result<Stored>,
         low_rank: &dyn Fn(&str) -> Result<Option<LowRank>>,
     ) -> Result<Self> {
-        let embeddings = get(EMBEDDINGS)?;
-        let head = if spec.tie_word_embeddings { embeddings.clone() } else { get(HEAD)? };
+        let tensor = |name| Ok::<_, Error>(get(name)?.plain()?.clone());
+        let embeddings = tensor(EMBEDDINGS)?;
+        let head = if spec.tie_word_embeddings { embeddings.clone() } else { tensor(HEAD)? };
         let layers =
             (0..spec.num_hidden_layers).map(|index| Layer::build(spec, index, get, low_rank));
         Ok(Self {

@@ -1,17 +1,18 @@
 //! Cached decoding on the CPU in `f32`: blocks of rows go through all layers on their own, without
 //! waiting for each other.
 //!
-//! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once. Its
-//! layer is the one of [`super::layer`], step by step, in memory that is allocated once per token.
+//! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once; it
+//! decodes those that are kept in four bits, a layer at a time. Its layer is the one of
+//! [`super::layer`], step by step, in memory that is allocated once per token.
 //! Keys and values are in pages of all layers; the pages of a prompt exist once and serve all rows
 //! of its group. Every row's numbers are the same to the last bit whatever other rows are decoded
 //! beside it, and on any number of threads.
 
-use super::fused::{elements, scale_elements};
+use super::fused::{FusedLayers, elements, scale_elements};
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
-use crate::kernels::{Elements, Heads, LayerParts, PAGE, Page, Scope, lanes, paged_attention};
+use crate::kernels::{Elements, Heads, PAGE, Page, Scope, lanes, paged_attention};
 use candle_core::{Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -119,7 +120,7 @@ struct Step<'a> {
     network: &'a Decoder,
     heads: Heads,
     embeddings: Elements<'a>,
-    layers: Vec<LayerParts<Elements<'a>>>,
+    layers: FusedLayers<'a>,
     norm: Elements<'a>,
     /// Parts of a block's work that may run at the same time.
     splits: usize,
@@ -183,7 +184,7 @@ impl Decoder {
             network: self,
             heads: self.heads(),
             embeddings: Elements::of(&self.embeddings)?,
-            layers: self.readable_layers()?,
+            layers: self.plain_layers()?,
             norm: self.norm.elements()?,
             splits,
         };
@@ -191,13 +192,13 @@ impl Decoder {
         out.par_chunks_mut(size * hidden)
             .zip(cache.rows.par_chunks_mut(size))
             .zip(tokens.par_chunks(size))
-            .for_each(|((out, rows), tokens)| step.run(out, rows, tokens));
+            .try_for_each(|((out, rows), tokens)| step.run(out, rows, tokens))?;
         Ok(Tensor::from_vec(out, (rows, hidden), self.device())?)
     }
 
-    fn readable_layers(&self) -> candle_core::Result<Vec<LayerParts<Elements<'_>>>> {
+    fn plain_layers(&self) -> candle_core::Result<FusedLayers<'_>> {
         let layers = self.layers.iter().map(|layer| match layer.plain() {
-            Some(weights) => elements(&weights),
+            Some(weights) => Ok(weights),
             None => bail!("paged decoding does not do adapters"),
         });
         layers.collect()
@@ -223,7 +224,7 @@ fn cut(rows: usize, threads: usize) -> (usize, usize) {
 
 impl Step<'_> {
     /// One token of some rows: writes their final hidden states (rows, hidden) to `out`.
-    fn run(&self, out: &mut [f32], rows: &mut [Row], tokens: &[u32]) {
+    fn run(&self, out: &mut [f32], rows: &mut [Row], tokens: &[u32]) -> candle_core::Result<()> {
         let (config, shape, splits) = (self.network.spec(), &self.network.shape, self.splits);
         let (hidden, eps, layers) = (config.hidden_size, shape.eps as f32, self.layers.len());
         let count = rows.len();
@@ -252,6 +253,7 @@ impl Step<'_> {
         let mut branch = Branch { result: Vec::new(), eps, lanes, splits };
 
         for (index, (layer, of)) in self.layers.iter().zip(&self.network.layers).enumerate() {
+            let layer = elements(layer)?;
             let input = branch.input(&mut normed, &x, layer.attention_norm.as_deref());
             let (q, kv) = qkv.split_at_mut(q_width * lanes);
             let (k, v) = kv.split_at_mut(kv_width * lanes);
@@ -299,6 +301,7 @@ impl Step<'_> {
         for row in rows {
             row.completion.tokens += 1;
         }
+        Ok(())
     }
 }
 

@@ -52,7 +52,7 @@ impl Planned {
         let dtype = data_type(experiment.precision);
 
         let model_before = hash_before(&experiment, resumed.as_ref(), &source, &device)?;
-        let base = source.load(dtype, &device)?;
+        let base = source.load(dtype, &device, experiment.quantize_base)?;
         let mut warnings = notes(base.notes(), &suites, task.as_ref());
 
         let held = resumed.as_ref().map(|resumed| &resumed.held);
@@ -88,8 +88,8 @@ impl Planned {
     }
 }
 
-/// The hash of the base model's weights in the precision that held until now, where the run is to
-/// continue in another one: weights are rounded when they are read.
+/// The hash of the base model's weights in the precision and the number of bits that held until
+/// now, where the run is to continue in others: weights are rounded when they are read.
 fn hash_before(
     experiment: &Experiment,
     resumed: Option<&Resumed>,
@@ -97,9 +97,13 @@ fn hash_before(
     device: &Device,
 ) -> Result<Option<String>> {
     match (resumed, source) {
-        (Some(resumed), Source::Files(_)) if resumed.held.precision != experiment.precision => {
+        (Some(Resumed { held, .. }), Source::Files(_))
+            if (held.precision, held.quantize_base)
+                != (experiment.precision, experiment.quantize_base) =>
+        {
             let files = Source::Files(Box::new(ModelFiles::open(&experiment.model)?));
-            files.load(data_type(resumed.held.precision), device)?.weights.hash().map(Some)
+            let base = files.load(data_type(held.precision), device, held.quantize_base)?;
+            base.weights.hash().map(Some)
         }
         _ => Ok(None),
     }
