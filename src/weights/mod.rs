@@ -134,12 +134,10 @@ impl Weights {
         Ok(checksums::hexadecimal(hasher.finalize()))
     }
 
-    /// The values of a parameter, of a matrix in four bits those that it stands for in `f32`.
+    /// The values of a parameter, of a matrix in four bits those that it stands for.
     fn values(&self, name: &str) -> Result<Tensor> {
         match self.quantised.get(name) {
-            Some(matrix) => {
-                Ok(matrix.to_device(&Device::Cpu)?.to_dtype(DType::F32).dequantize()?)
-            }
+            Some(matrix) => Ok(matrix.to_device(&Device::Cpu)?.dequantize()?),
             None => Ok(self.variable(name)?.as_detached_tensor()),
         }
     }
