@@ -67,6 +67,7 @@ impl Nf4 {
     }
 
     /// The same where it stands for elements of another type.
+    #[must_use]
     pub fn to_dtype(&self, dtype: DType) -> Self {
         Self { dtype, ..self.clone() }
     }

@@ -2,7 +2,7 @@
 //!
 //! An element is one of 16 levels between -1 and 1, which a normal distribution reaches about
 //! equally often, times the largest absolute value of its block. Two elements are in a byte, the
-//! first in the upper half. That is the type of QLoRA (Dettmers et al., arXiv 2305.14314), as
+//! first in the upper half. That is the type of `QLoRA` (Dettmers et al., arXiv 2305.14314), as
 //! bitsandbytes stores it.
 
 use multiversion::multiversion;
@@ -39,7 +39,7 @@ const MIDDLES: [f32; 15] = {
     let mut middles = [0.0; 15];
     let mut i = 0;
     while i < middles.len() {
-        middles[i] = (LEVELS[i] + LEVELS[i + 1]) / 2.0;
+        middles[i] = f32::midpoint(LEVELS[i], LEVELS[i + 1]);
         i += 1;
     }
     middles
@@ -184,7 +184,7 @@ mod tests {
     fn vectors_decode_what_bytes_do_for_every_length() {
         for count in (0..300).chain([TASK - 1, 2 * TASK + 65]) {
             let codes: Vec<u8> =
-                (0..count.div_ceil(2)).map(|i| (i * 2_654_435 >> 7) as u8).collect();
+                (0..count.div_ceil(2)).map(|i| ((i * 2_654_435) >> 7) as u8).collect();
             let scales: Vec<f32> = (0..count.div_ceil(BLOCK)).map(|i| 0.1 + i as f32).collect();
             let (mut found, mut expected) = (vec![f32::NAN; count], vec![f32::NAN; count]);
             decode(&mut found, &codes, &scales);

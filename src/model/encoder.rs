@@ -32,6 +32,7 @@ pub struct Passage<'a> {
 }
 
 /// Turns responses into vectors of unit length.
+#[allow(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum SentenceEncoder {
     /// The frozen base model.
     Policy(PolicyEncoder),

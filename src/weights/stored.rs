@@ -22,6 +22,7 @@ impl Stored {
     }
 
     /// The same on a device.
+    #[allow(clippy::wrong_self_convention, reason = "a tensor that is there already stays")]
     pub(crate) fn to_device(self, device: &Device) -> Result<Self> {
         Ok(match self {
             Self::Plain(tensor) => Self::Plain(tensor.to_device(device)?),

@@ -71,7 +71,7 @@ pub enum Adapter {
 /// A type of few bits for weights that are not trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Quantisation {
-    /// Four bits an element and a scale for every 64 of them: the type of QLoRA (arXiv 2305.14314).
+    /// Four bits an element and a scale for every 64 of them: the type of `QLoRA` (arXiv 2305.14314).
     Nf4,
 }
 
