@@ -11,7 +11,6 @@ pub mod figures;
 mod files;
 pub mod geometry;
 mod guard;
-pub mod kernels;
 pub mod machine;
 pub mod memory;
 pub mod methods;
@@ -29,6 +28,8 @@ pub mod tasks;
 pub mod trainer;
 pub mod verify;
 pub mod weights;
+
+pub use orthant_kernels as kernels;
 
 #[doc(hidden)]
 pub use inventory as __inventory;

@@ -6,7 +6,9 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{Workplace, checkpoint, json, resume_is_refused, resume_well, tiny_model_of};
+use common::{
+    FAMILIES, Workplace, checkpoint, json, resume_is_refused, resume_well, tiny_model_of,
+};
 use orthant::experiment::{LoraConfig, LoraTarget, ModelSource, Quantisation, to_text};
 use orthant::kernels::Nf4;
 use orthant::model::{
@@ -16,9 +18,6 @@ use orthant::prelude::*;
 use std::path::{Path, PathBuf};
 
 const CPU: Device = Device::Cpu;
-
-/// Of these the second has biases, and the third scales its rotary angles.
-const FAMILIES: [&str; 3] = ["qwen3", "qwen2", "llama"];
 
 fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()

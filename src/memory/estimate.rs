@@ -7,7 +7,7 @@
 //! activations, or, where layers are computed again in backward, every layer's input and one
 //! layer's activations. Backward goes through the head, the layers and the embeddings, and the most
 //! demanding of them counts. The optimizer works in place. What the model keeps per token is
-//! counted from its operations in `src/kernels`: fused ones (on a GPU, and in `f32` on the CPU)
+//! counted from its operations in `crates/kernels`: fused ones (on a GPU, and in `f32` on the CPU)
 //! keep their inputs and outputs, the others what candle's graph keeps of each small operation.
 
 use crate::experiment::{Adapter, Experiment, Precision, Quantisation};

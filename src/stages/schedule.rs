@@ -18,7 +18,7 @@ pub struct TrainStep;
 pub struct SampleRound;
 
 /// What is done with a step's numbers after they have been recorded: plugins that send them
-/// elsewhere add their systems here and read [`StepMetrics`].
+/// elsewhere add their systems here and read [`StepMetrics`](super::StepMetrics).
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SinkSystems;
 

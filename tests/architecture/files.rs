@@ -13,13 +13,14 @@ pub(crate) type Module = Vec<String>;
 /// Which file knows which others, and by which paths it names them.
 pub(crate) type Edges = BTreeMap<Module, BTreeMap<Module, BTreeSet<String>>>;
 
-/// The files of a crate, without its tests and without its roots, `lib.rs` and `main.rs`.
+/// The files of a crate, without its tests and without `main.rs`. Its root, `lib.rs`, is the module
+/// without a name.
 pub(crate) struct Files(BTreeMap<Module, Code>);
 
 impl Files {
-    /// Those of this crate.
-    pub(crate) fn of_this_crate() -> Self {
-        Self::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+    /// Those of the crate in a folder of the repository.
+    pub(crate) fn of_crate(folder: &str) -> Self {
+        Self::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("src"))
     }
 
     fn read(root: &Path) -> Self {
@@ -29,13 +30,15 @@ impl Files {
 
     /// Files with these names and texts.
     pub(crate) fn of(texts: &[(&str, &str)]) -> Self {
-        let module = |name: &str| name.split("::").map(str::to_owned).collect();
+        let module = |name: &str| {
+            name.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
         Self::new(texts.iter().map(|(name, text)| (module(name), Code::read(text))))
     }
 
     fn new(files: impl IntoIterator<Item = (Module, Code)>) -> Self {
         let mut files: BTreeMap<Module, Code> = files.into_iter().collect();
-        files.retain(|module, _| !["lib", "main"].contains(&module[0].as_str()));
+        files.retain(|module, _| *module != ["main"]);
         let of_tests = |(module, code): (&Module, &Code)| {
             let child = |name: &String| [module.as_slice(), slice::from_ref(name)].concat();
             code.children_of_tests.iter().map(child).collect::<Vec<_>>()
@@ -93,7 +96,7 @@ impl Files {
 
     /// The file in which what is at `path` is defined, wherever else it is handed on.
     fn home(&self, path: &[String], depth: usize) -> Option<Module> {
-        let end = (1..=path.len()).rev().find(|&end| self.0.contains_key(&path[..end]))?;
+        let end = (0..=path.len()).rev().find(|&end| self.0.contains_key(&path[..end]))?;
         let (module, rest) = (path[..end].to_vec(), &path[end..]);
         let Some((name, rest)) = rest.split_first() else { return Some(module) };
         let elsewhere = self.0[&module].uses.iter().find(|brought| brought.name == *name);
@@ -116,6 +119,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn module(path: &Path, root: &Path) -> Module {
     let inside = path.strip_prefix(root).unwrap().with_extension("");
     let mut names: Module = inside.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+    if names == ["lib"] {
+        names.clear();
+    }
     names.pop_if(|last| last == "mod");
     names
 }
@@ -174,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn what_the_root_hands_on_belongs_to_who_defines_it() {
+        let texts = [("", "mod a; mod b; pub use a::A;"), ("a", "use super::b::B;")];
+        let child = ("b", "fn f() { super::A::new() }");
+        let edges = [texts[0], texts[1], child];
+        assert_eq!(circles_of(&edges), [["a", "b"]]);
+    }
+
+    #[test]
     fn a_folder_and_its_file_are_a_circle_where_each_uses_the_other() {
         let child = ("a::b", "use super::Own; pub struct B;");
         assert!(circles_of(&[("a", "mod b; pub use b::B; pub struct Own;"), child]).is_empty());
@@ -193,6 +207,6 @@ mod tests {
         fs::write(root.join("a/tests.rs"), "").unwrap();
         let names: Vec<String> =
             Files::read(&root).edges().keys().map(|module| module.join("::")).collect();
-        assert_eq!(names, ["a", "a::showcases"]);
+        assert_eq!(names, ["", "a", "a::showcases"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Matrices in four bits; see [`crate::kernels::Nf4`].
+//! Matrices in four bits; see [`crate::Nf4`].
 
 use super::launch::{Program, arguments, launch, uninitialised};
 use candle_core::{DType, Result, Tensor};
@@ -12,7 +12,7 @@ const BYTES: usize = 16;
 const THREADS: usize = 256;
 
 /// The matrix of `shape`, in `f32` or `bf16`, that codes and scales stand for.
-pub(in crate::kernels) fn nf4_dequantize(
+pub(crate) fn nf4_dequantize(
     codes: &Tensor,
     scales: &Tensor,
     shape: (usize, usize),

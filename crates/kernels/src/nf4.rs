@@ -79,7 +79,7 @@ impl Nf4 {
     }
 
     /// Whether it stands for `f32` on the CPU.
-    pub(crate) fn is_fused(&self) -> bool {
+    pub fn is_fused(&self) -> bool {
         self.dtype == DType::F32 && fused(&[&self.scales])
     }
 
@@ -111,7 +111,7 @@ impl Nf4 {
     }
 
     /// The elements in `f32`, of a matrix on the CPU.
-    pub(crate) fn elements(&self) -> Result<Vec<f32>> {
+    pub fn elements(&self) -> Result<Vec<f32>> {
         let mut elements = vec![0.0; self.shape.0 * self.shape.1];
         self.decode_into(&mut elements)?;
         Ok(elements)

@@ -1,10 +1,12 @@
-//! What the kernels' tests share: fused against reference, forward and backward, and finite
-//! differences.
+//! What tests of differentiable operations share: fused against reference, forward and backward,
+//! and finite differences. Every function panics with what is wrong where something is.
+
+#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "tests fail by panics")]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 
 /// A tensor of repeatable numbers in about [-1.5, 1.5].
-pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
+pub fn random(shape: &[usize], seed: u64) -> Tensor {
     let n: usize = shape.iter().product();
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let data: Vec<f32> = (0..n)
@@ -18,12 +20,13 @@ pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
     Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
 }
 
-pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
+/// All elements in order.
+pub fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// Largest absolute difference; infinite where one is NaN.
-pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f32 {
+pub fn difference(a: &Tensor, b: &Tensor) -> f32 {
     assert_eq!(a.shape(), b.shape());
     // `f32::max` would pass over NaN.
     let differences = values(a).into_iter().zip(values(b)).map(|(x, y)| (x - y).abs());
@@ -32,7 +35,7 @@ pub(crate) fn difference(a: &Tensor, b: &Tensor) -> f32 {
 
 /// Asserts that two functions have equal values and equal gradients with respect to every input,
 /// for a loss that weighs each output differently.
-pub(crate) fn agree(
+pub fn agree(
     inputs: &[Tensor],
     fused: impl Fn(&[Tensor]) -> Result<Tensor>,
     reference: impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -44,7 +47,7 @@ pub(crate) fn agree(
 
 /// [`agree`] without finite differences, for inputs that make these expensive. Returns the
 /// gradients.
-pub(crate) fn agree_without_differences(
+pub fn agree_without_differences(
     inputs: &[Tensor],
     fused: impl Fn(&[Tensor]) -> Result<Tensor>,
     reference: impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -77,13 +80,13 @@ pub(crate) fn agree_without_differences(
 }
 
 /// The tensor rounded to `bf16`.
-pub(crate) fn rounded(tensor: &Tensor) -> Tensor {
+pub fn rounded(tensor: &Tensor) -> Tensor {
     tensor.to_dtype(DType::BF16).unwrap()
 }
 
 /// Asserts that a result in `bf16` is what it should be, up to roundings of it and of what it is
 /// made of.
-pub(crate) fn within_bf16(found: &Tensor, expected: &Tensor) {
+pub fn within_bf16(found: &Tensor, expected: &Tensor) {
     assert_eq!(found.shape(), expected.shape());
     let (found, expected) = (values(&found.to_dtype(DType::F32).unwrap()), values(expected));
     let size = (expected.iter().map(|x| x * x).sum::<f32>() / expected.len().max(1) as f32).sqrt();
@@ -98,7 +101,7 @@ pub(crate) fn within_bf16(found: &Tensor, expected: &Tensor) {
 
 /// Asserts that a function of `bf16` tensors has the values and gradients that the reference has in
 /// `f32` for the same inputs.
-pub(crate) fn agree_in_bf16(
+pub fn agree_in_bf16(
     inputs: &[Tensor],
     fused: impl Fn(&[Tensor]) -> Result<Tensor>,
     reference: impl Fn(&[Tensor]) -> Result<Tensor>,

@@ -1,4 +1,4 @@
-//! The gated activation; see [`crate::kernels::gated`].
+//! The gated activation; see [`crate::gated`].
 
 use super::super::Activation;
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
@@ -26,12 +26,8 @@ fn kernels(activation: Activation) -> [&'static str; 2] {
     }
 }
 
-/// [`crate::kernels::gated`] on a GPU.
-pub(in crate::kernels) fn gated(
-    gate: &Tensor,
-    up: &Tensor,
-    activation: Activation,
-) -> Result<Tensor> {
+/// [`crate::gated`] on a GPU.
+pub(crate) fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
     if gate.shape() != up.shape() || gate.elem_count() > u32::MAX as usize {
         bail!("gated activation of {:?} and {:?}", gate.shape(), up.shape());
     }

@@ -1,5 +1,5 @@
 //! y = x W^T by cuBLAS, with gradients in the layout of their tensors; see
-//! [`crate::kernels::linear`].
+//! [`crate::linear`].
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor};
@@ -59,8 +59,8 @@ impl CustomOp2 for Linear {
     }
 }
 
-/// [`crate::kernels::linear`] on a GPU.
-pub(in crate::kernels) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+/// [`crate::linear`] on a GPU.
+pub(crate) fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op2(weight, Linear)
 }
 

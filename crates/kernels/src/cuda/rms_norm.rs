@@ -1,4 +1,4 @@
-//! Root-mean-square normalisation; see [`crate::kernels::offset_rms_norm`].
+//! Root-mean-square normalisation; see [`crate::offset_rms_norm`].
 
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
 use super::node::node2;
@@ -21,13 +21,8 @@ const WARPS: usize = 4;
 /// Fewest rows of a partial sum of the weight's gradient, and most partial sums.
 const CHUNK: usize = 256;
 
-/// [`crate::kernels::offset_rms_norm`] on a GPU.
-pub(in crate::kernels) fn rms_norm(
-    x: &Tensor,
-    weight: &Tensor,
-    eps: f64,
-    offset: f32,
-) -> Result<Tensor> {
+/// [`crate::offset_rms_norm`] on a GPU.
+pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64, offset: f32) -> Result<Tensor> {
     let (x, eps) = (aligned(x)?, eps as f32);
     let y = node2([&x, weight], x.shape(), x.dtype(), move |[x, weight], _, grad| {
         backward(x, weight, grad, eps, offset)

@@ -1,7 +1,6 @@
 //! Kernels on a CUDA device: compiled by NVRTC when first used, launched on the device's stream.
 
 use super::program::{Argument, COMMON, Key, Variant};
-use crate::error::{Error as OrthantError, Result as OrthantResult};
 use candle_core::cuda::cudarc::cublas::{result::gemm_ex, sys as cublas};
 use candle_core::cuda::cudarc::driver::{
     CudaFunction, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg, sys as driver,
@@ -22,7 +21,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 /// candle's own choice, a stream per thread, would let the trainer's thread read weights before the
 /// thread that loads them has written them. And by default the pool returns free memory to the
 /// driver whenever somebody waits for the device, which is after every token.
-pub(crate) fn open(ordinal: usize) -> Result<Device> {
+pub fn open(ordinal: usize) -> Result<Device> {
     static OPEN: Mutex<BTreeMap<usize, Device>> = Mutex::new(BTreeMap::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(device) = open.get(&ordinal) {
@@ -72,12 +71,11 @@ fn pool(device: &CudaDevice) -> Result<Option<driver::CUmemoryPool>> {
 
 /// Most bytes that tensors on the device have taken at one time since the last call; nothing for
 /// other devices.
-pub(crate) fn peak_memory(device: &Device) -> OrthantResult<Option<u64>> {
+pub fn peak_memory(device: &Device) -> Result<Option<u64>> {
     let Device::Cuda(device) = device else { return Ok(None) };
     let Some(pool) = pool(device)? else { return Ok(None) };
     let attribute = driver::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
-    let failed =
-        |e: DriverError| OrthantError::failed(format!("the device does not tell its memory: {e}"));
+    let failed = |e: DriverError| Error::msg(format!("the device does not tell its memory: {e}"));
     let (mut bytes, mut reset) = (0u64, 0u64);
     #[allow(unsafe_code, reason = "the driver's interface")]
     // SAFETY: the pool belongs to an open device, the attribute is a 64-bit number, and setting it

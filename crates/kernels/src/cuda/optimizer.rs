@@ -15,7 +15,7 @@ const THREADS: usize = 256;
 const PARTS: usize = 64;
 
 /// sum += grad: `sum` in `f32`, `grad` of either type.
-pub(crate) fn accumulate(sum: &Tensor, grad: &Tensor) -> Result<()> {
+pub fn accumulate(sum: &Tensor, grad: &Tensor) -> Result<()> {
     let (n, grad) = (sum.elem_count(), aligned(grad)?);
     if grad.elem_count() != n {
         bail!("gradient {:?} for a sum {:?}", grad.shape(), sum.shape());
@@ -31,9 +31,7 @@ pub(crate) fn accumulate(sum: &Tensor, grad: &Tensor) -> Result<()> {
 }
 
 /// The sum of squares of each tensor (`f32`), with one wait for the device.
-pub(crate) fn squared_norms<'a>(
-    tensors: impl ExactSizeIterator<Item = &'a Tensor>,
-) -> Result<Vec<f64>> {
+pub fn squared_norms<'a>(tensors: impl ExactSizeIterator<Item = &'a Tensor>) -> Result<Vec<f64>> {
     let mut partial = None;
     let count = tensors.len();
     for (i, tensor) in tensors.enumerate() {
@@ -50,33 +48,41 @@ pub(crate) fn squared_norms<'a>(
 }
 
 /// One parameter and its state: the weight in the model's type, all else in `f32`.
-pub(crate) struct Parameter<'a> {
-    pub(crate) weight: &'a Tensor,
+pub struct Parameter<'a> {
+    /// What is trained, `f32` or `bf16`.
+    pub weight: &'a Tensor,
     /// The weight itself where that is `f32`.
-    pub(crate) master: &'a Tensor,
-    pub(crate) first: &'a Tensor,
-    pub(crate) second: &'a Tensor,
-    pub(crate) gradient: &'a Tensor,
+    pub master: &'a Tensor,
+    /// Mean of the gradients, m.
+    pub first: &'a Tensor,
+    /// Mean of their squares, v.
+    pub second: &'a Tensor,
+    /// Sum of the gradients of this step.
+    pub gradient: &'a Tensor,
     /// What the weight is multiplied by before it moves.
-    pub(crate) decay: f32,
+    pub decay: f32,
 }
 
 /// What all parameters have in common.
 #[derive(Clone, Copy)]
-pub(crate) struct Rule {
-    pub(crate) beta1: f64,
-    pub(crate) beta2: f64,
-    pub(crate) eps: f64,
-    pub(crate) learning_rate: f64,
+pub struct Rule {
+    /// How much of m stays.
+    pub beta1: f64,
+    /// How much of v stays.
+    pub beta2: f64,
+    /// What is added to the root of v.
+    pub eps: f64,
+    /// Length of a move.
+    pub learning_rate: f64,
     /// What gradients are multiplied by.
-    pub(crate) scale: f64,
+    pub scale: f64,
     /// Steps taken, this one included.
-    pub(crate) steps: i32,
+    pub steps: i32,
 }
 
 /// One step of `AdamW` in place. Returns the place of the first parameter that would not be finite;
 /// no weight has changed then, but the moments have.
-pub(crate) fn adamw(parameters: &[Parameter], rule: Rule) -> Result<Option<usize>> {
+pub fn adamw(parameters: &[Parameter], rule: Rule) -> Result<Option<usize>> {
     let Rule { beta1, beta2, eps, learning_rate, scale, steps } = rule;
     let Some(first) = parameters.first() else { return Ok(None) };
     let device = first.weight.device();

@@ -1,4 +1,4 @@
-//! Rotary position embedding; see [`crate::kernels::rotary_embedding`].
+//! Rotary position embedding; see [`crate::rotary_embedding`].
 
 use super::super::Rotary;
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
@@ -13,8 +13,8 @@ pub(super) static PROGRAM: Program =
 /// Elements that a thread turns: 16 bytes of each half of a head.
 const BYTES: usize = 16;
 
-/// [`crate::kernels::rotary_embedding`] on a GPU, of checked input.
-pub(in crate::kernels) fn rotary_embedding(
+/// [`crate::rotary_embedding`] on a GPU, of checked input.
+pub(crate) fn rotary_embedding(
     x: &Tensor,
     positions: &Arc<[u32]>,
     rotary: &Rotary,

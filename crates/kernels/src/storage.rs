@@ -4,12 +4,12 @@ use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, WithDType,
 use std::ops::{Deref, Range};
 
 /// Whether the fused `f32` CPU versions apply to all of `tensors`.
-pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
+pub fn fused(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
 }
 
 /// The elements of a contiguous CPU storage.
-pub(crate) fn slice<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+pub fn slice<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<T>()?[start..end]),
         None => bail!("a fused operation needs contiguous input, got {layout:?}"),
@@ -17,7 +17,7 @@ pub(crate) fn slice<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout) 
 }
 
 /// The elements of a contiguous `f32` CPU storage, to be changed in place.
-pub(crate) fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+pub fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(data), Some((start, end))) => Ok(&mut data[start..end]),
         _ => bail!("an operation in place needs contiguous f32, got {layout:?}"),
@@ -26,7 +26,7 @@ pub(crate) fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Res
 
 /// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied
 /// first.
-pub(crate) fn with_slices<const N: usize, R>(
+pub fn with_slices<const N: usize, R>(
     tensors: [&Tensor; N],
     f: impl FnOnce([&[f32]; N]) -> Result<R>,
 ) -> Result<R> {
@@ -46,7 +46,7 @@ pub(crate) fn with_slices<const N: usize, R>(
 }
 
 /// Elements in `f32` on the CPU, readable as long as this lives.
-pub(crate) struct Elements<'a>(Source<'a>);
+pub struct Elements<'a>(Source<'a>);
 
 enum Source<'a> {
     /// Those of a contiguous tensor.
@@ -63,7 +63,7 @@ impl From<Vec<f32>> for Elements<'_> {
 
 impl<'a> Elements<'a> {
     /// The elements of a tensor, which must be contiguous.
-    pub(crate) fn of(tensor: &'a Tensor) -> Result<Self> {
+    pub fn of(tensor: &'a Tensor) -> Result<Self> {
         let (storage, layout) = tensor.storage_and_layout();
         match (&*storage, layout.contiguous_offsets()) {
             (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {

@@ -1,4 +1,4 @@
-//! Causal attention over packed sequences; see [`crate::kernels::causal_attention`].
+//! Causal attention over packed sequences; see [`crate::causal_attention`].
 
 use super::super::{Scope, Segments, causal_attention_reference};
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
@@ -25,7 +25,7 @@ const BLOCK: usize = 64;
 /// Largest size of heads that the kernels are for. In `bf16` a thread's registers hold the fragments
 /// of 128 elements, and few of 256 are kept elsewhere. In `f32`, which needs twice as many, those of
 /// 256 take the compiler many minutes.
-pub(crate) fn largest_head(dtype: DType) -> usize {
+pub fn largest_head(dtype: DType) -> usize {
     if dtype == DType::BF16 { 256 } else { 128 }
 }
 
@@ -48,8 +48,8 @@ impl Sizes {
     }
 }
 
-/// [`crate::kernels::causal_attention`] on a GPU, of checked input.
-pub(in crate::kernels) fn causal_attention(
+/// [`crate::causal_attention`] on a GPU, of checked input.
+pub(crate) fn causal_attention(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,

@@ -45,14 +45,14 @@ mod device;
 mod emulate;
 
 pub(super) use attention::causal_attention;
-pub(crate) use attention::largest_head as largest_device_head;
+pub use attention::largest_head as largest_device_head;
 pub(super) use decode_attention::decode_attention;
-pub(crate) use device::{open, peak_memory};
+pub use device::{open, peak_memory};
 pub(super) use gated::gated;
 pub(super) use linear::linear;
 pub(super) use nf4::nf4_dequantize;
-pub(crate) use one_pass_head::{add_features, one_pass_head};
-pub(crate) use optimizer::{Parameter, Rule, accumulate, adamw, squared_norms};
+pub use one_pass_head::{add_features, one_pass_head};
+pub use optimizer::{Parameter, Rule, accumulate, adamw, squared_norms};
 pub(super) use rms_norm::rms_norm;
 pub(super) use rotary::rotary_embedding;
 pub(crate) use rows::gather_rows;
@@ -62,7 +62,7 @@ use candle_core::{DType, Tensor};
 
 /// Whether the kernels apply to all of `tensors`: on one GPU of compute capability 8.0 at least,
 /// all `f32` or all `bf16`.
-pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
+pub fn applies(tensors: &[&Tensor]) -> bool {
     let Some(first) = tensors.first() else { return false };
     matches!(first.dtype(), DType::F32 | DType::BF16)
         && tensors

@@ -105,6 +105,6 @@ impl From<u64> for Argument<'_> {
 
 /// Makes a list of arguments.
 macro_rules! arguments {
-    ($($argument:expr),* $(,)?) => { &[$($crate::kernels::cuda::program::Argument::from($argument)),*] };
+    ($($argument:expr),* $(,)?) => { &[$($crate::cuda::program::Argument::from($argument)),*] };
 }
 pub(super) use arguments;

@@ -1,5 +1,5 @@
 //! Attention of one new token per row over cached keys and values; see
-//! [`crate::kernels::padded_attention`].
+//! [`crate::padded_attention`].
 
 use super::super::Scope;
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
@@ -21,9 +21,9 @@ const FEWEST_SLOTS: usize = 128;
 const LARGEST_GROUP: usize = 8;
 const LARGEST_HEAD: usize = 256;
 
-/// [`crate::kernels::padded_attention`] on a GPU; nothing for shapes that the kernel is not made
+/// [`crate::padded_attention`] on a GPU; nothing for shapes that the kernel is not made
 /// for.
-pub(in crate::kernels) fn decode_attention(
+pub(crate) fn decode_attention(
     q: &Tensor,
     keys: &Tensor,
     values: &Tensor,

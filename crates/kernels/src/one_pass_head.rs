@@ -43,7 +43,7 @@ use multiversion::target::target_cfg_f;
 use rayon::prelude::*;
 
 /// Tokens whose logits are held at a time; the sampler's tiles.
-pub(crate) const TILE: usize = 512;
+pub const TILE: usize = 512;
 
 /// Tokens that are gone through one after another; different spans may run at the same time.
 const SPAN: usize = 16 * TILE;
@@ -175,7 +175,7 @@ fn check(hidden: &Tensor, head: &Tensor, uniforms: &[Uniforms]) -> Result<(usize
 
 /// The place at which the cumulated weights pass the share `u` of their sum; places without weight
 /// are never taken.
-pub(crate) fn place(weights: &[f64], u: f64) -> usize {
+pub fn place(weights: &[f64], u: f64) -> usize {
     place_of(weights.iter().copied(), u * weights.iter().sum::<f64>()).0
 }
 
@@ -438,19 +438,14 @@ fn expect(expected: &mut [f32], weights: &[f32], lanes: usize, w: &[f32], d: usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{difference, random};
+    use super::super::check::{difference, random, values};
     use super::super::token_head::token_statistics;
     use super::*;
-    use crate::rng::{self, Domain};
 
     fn uniforms(rows: usize, seed: u64) -> Vec<Uniforms> {
-        let mut stream = rng::stream(seed, Domain::Tests, [0; 3]);
-        (0..rows)
-            .map(|_| Uniforms {
-                token: rng::unit_f64(&mut stream),
-                tile: rng::unit_f64(&mut stream),
-            })
-            .collect()
+        let draws = values(&random(&[2 * rows], seed));
+        let unit = |draw: f32| f64::from(draw) / 3.0 + 0.5;
+        draws.chunks(2).map(|u| Uniforms { token: unit(u[0]), tile: unit(u[1]) }).collect()
     }
 
     /// Largest difference; infinite where one is NaN.

@@ -35,24 +35,33 @@ const ELEMENTS: usize = 16_384;
 
 /// What a layer is beside its weights, and what it works on.
 #[derive(Clone, Copy)]
-pub(crate) struct LayerShape<'a> {
-    pub(crate) hidden: usize,
-    pub(crate) intermediate: usize,
-    pub(crate) heads: usize,
-    pub(crate) kv_heads: usize,
-    pub(crate) head_dim: usize,
-    pub(crate) eps: f32,
-    pub(crate) activation: Activation,
+pub struct LayerShape<'a> {
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width of the MLP.
+    pub intermediate: usize,
+    /// Heads of queries.
+    pub heads: usize,
+    /// Heads of keys and of values.
+    pub kv_heads: usize,
+    /// Width of each head.
+    pub head_dim: usize,
+    /// What the norms add to the mean square.
+    pub eps: f32,
+    /// That of the MLP.
+    pub activation: Activation,
     /// Absent where queries and keys are not rotated.
-    pub(crate) rotary: Option<&'a Rotary>,
-    pub(crate) scope: Scope,
-    /// Of each token.
-    pub(crate) positions: &'a [u32],
-    pub(crate) segments: &'a Segments,
+    pub rotary: Option<&'a Rotary>,
+    /// Which keys a query sees.
+    pub scope: Scope,
+    /// Position of each token.
+    pub positions: &'a [u32],
+    /// The sequences.
+    pub segments: &'a Segments,
 }
 
 /// What backward needs of a layer's forward pass; all (tokens, ...).
-pub(crate) struct Saved {
+pub struct Saved {
     x: Vec<f32>,
     q: Vec<f32>,
     k: Vec<f32>,
@@ -69,7 +78,7 @@ pub(crate) struct Saved {
 
 impl Saved {
     /// The layer's input alone; gives all other buffers back.
-    pub(crate) fn into_input(self, buffers: &mut Buffers) -> Vec<f32> {
+    pub fn into_input(self, buffers: &mut Buffers) -> Vec<f32> {
         let Self { x, q, k, v, attention, attention_out, x1, gate, up, mlp_out } = self;
         buffers.give([q, k, v, attention, x1, gate, up]);
         buffers.give(attention_out.into_iter().chain(mlp_out));
@@ -77,7 +86,7 @@ impl Saved {
     }
 
     /// Gives all buffers back.
-    pub(crate) fn free(self, buffers: &mut Buffers) {
+    pub fn free(self, buffers: &mut Buffers) {
         let x = self.into_input(buffers);
         buffers.give([x]);
     }
@@ -159,7 +168,7 @@ impl LayerShape<'_> {
     }
 
     /// The layer's output for `x` (tokens, hidden), and what its backward pass needs.
-    pub(crate) fn forward(
+    pub fn forward(
         &self,
         x: Vec<f32>,
         w: &LayerParts<&[f32]>,
@@ -207,7 +216,7 @@ impl LayerShape<'_> {
 
     /// Turns the gradient with respect to the output, `grad` (tokens, hidden), into the one with
     /// respect to the input, and adds the gradients with respect to the weights to `sums`.
-    pub(crate) fn backward(
+    pub fn backward(
         &self,
         grad: &mut [f32],
         saved: Saved,

@@ -5,18 +5,18 @@
 macro_rules! layer_parts {
     ($($(#[$doc:meta])* $name:ident: $kind:ident,)*) => {
         /// Something for each weight of a layer, such as its tensor, its elements or its gradient.
-        pub(crate) struct LayerParts<T> {
-            $($(#[$doc])* pub(crate) $name: layer_parts!(@type $kind T),)*
+        pub struct LayerParts<T> {
+            $($(#[$doc])* pub $name: layer_parts!(@type $kind T),)*
         }
 
         impl<T> LayerParts<T> {
             /// The same of references.
-            pub(crate) fn as_ref(&self) -> LayerParts<&T> {
+            pub fn as_ref(&self) -> LayerParts<&T> {
                 LayerParts { $($name: layer_parts!(@as_ref $kind self.$name),)* }
             }
 
             /// What `f` makes of each part that is there.
-            pub(crate) fn try_map<U, E>(
+            pub fn try_map<U, E>(
                 self,
                 mut f: impl FnMut(T) -> Result<U, E>,
             ) -> Result<LayerParts<U>, E> {
@@ -24,7 +24,7 @@ macro_rules! layer_parts {
             }
 
             /// The parts that are there, in the order of the list.
-            pub(crate) fn into_vec(self) -> Vec<T> {
+            pub fn into_vec(self) -> Vec<T> {
                 let mut all = Vec::new();
                 $(layer_parts!(@push $kind self.$name, all);)*
                 all
@@ -86,7 +86,7 @@ impl<T: Clone> Clone for LayerParts<T> {
 
 impl<T> LayerParts<T> {
     /// What `f` makes of each part that is there.
-    pub(crate) fn map<U>(self, mut f: impl FnMut(T) -> U) -> LayerParts<U> {
+    pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> LayerParts<U> {
         let Ok(parts) = self.try_map(|part| Ok::<_, std::convert::Infallible>(f(part)));
         parts
     }

@@ -151,7 +151,7 @@ fn entropy(logprobs: &Tensor) -> Result<Tensor> {
 
 /// Tokens whose logits are held at a time where they are made by candle operations, which hold a
 /// few tensors of that size.
-pub(crate) fn rows_per_device_slice(vocabulary: usize) -> usize {
+pub fn rows_per_device_slice(vocabulary: usize) -> usize {
     const LOGITS: usize = 1 << 25;
     (LOGITS / vocabulary.max(1)).clamp(16, 4096)
 }
@@ -294,7 +294,7 @@ fn rows_per_slice(vocabulary: usize) -> usize {
 
 /// Turns one row of logits into probabilities at the given temperature, in place; returns the
 /// entropy in nats.
-pub(crate) fn softmax_entropy(row: &mut [f32], inverse_temperature: f32) -> f32 {
+pub fn softmax_entropy(row: &mut [f32], inverse_temperature: f32) -> f32 {
     softmax_row(row, 0, inverse_temperature).1
 }
 
@@ -357,27 +357,20 @@ fn gradient_row(
 }
 
 /// The fused version for given tokens.
-pub(crate) struct TokenHead {
+pub struct TokenHead {
     targets: Arc<[u32]>,
     inverse_temperature: f32,
 }
 
 impl TokenHead {
     /// Fails where a target is not in the vocabulary.
-    pub(crate) fn new(targets: &Arc<[u32]>, vocabulary: usize, temperature: f64) -> Result<Self> {
+    pub fn new(targets: &Arc<[u32]>, vocabulary: usize, temperature: f64) -> Result<Self> {
         check_targets(targets, vocabulary)?;
         Ok(Self { targets: targets.clone(), inverse_temperature: (1.0 / temperature) as f32 })
     }
 
     /// out (n, 2) from h (n, d) and w (V, d).
-    pub(crate) fn forward(
-        &self,
-        out: &mut [f32],
-        h: &[f32],
-        w: &[f32],
-        d: usize,
-        buffers: &mut Buffers,
-    ) {
+    pub fn forward(&self, out: &mut [f32], h: &[f32], w: &[f32], d: usize, buffers: &mut Buffers) {
         let vocabulary = w.len() / d;
         let rows = rows_per_slice(vocabulary);
         let mut all_logits = buffers.take(rows.min(self.targets.len()) * vocabulary);
@@ -397,7 +390,7 @@ impl TokenHead {
 
     /// Writes the gradient by h to `dh` (n, d) and adds that by w to `dw` (V, d), given that by the
     /// output, `grad` (n, 2).
-    pub(crate) fn backward(
+    pub fn backward(
         &self,
         dh: &mut [f32],
         mut dw: Option<&mut [f32]>,

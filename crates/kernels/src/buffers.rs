@@ -9,7 +9,7 @@ pub struct Buffers(Vec<Vec<f32>>);
 
 impl Buffers {
     /// `len` elements with whatever is in them.
-    pub(crate) fn take(&mut self, len: usize) -> Vec<f32> {
+    pub fn take(&mut self, len: usize) -> Vec<f32> {
         let capacity = |&i: &usize| self.0[i].capacity();
         let places = 0..self.0.len();
         let mut buffer = if let Some(place) =
@@ -29,14 +29,14 @@ impl Buffers {
     }
 
     /// `len` zeros.
-    pub(crate) fn zeros(&mut self, len: usize) -> Vec<f32> {
+    pub fn zeros(&mut self, len: usize) -> Vec<f32> {
         let mut buffer = self.take(len);
         buffer.fill(0.0);
         buffer
     }
 
     /// Takes back buffers.
-    pub(crate) fn give(&mut self, buffers: impl IntoIterator<Item = Vec<f32>>) {
+    pub fn give(&mut self, buffers: impl IntoIterator<Item = Vec<f32>>) {
         self.0.extend(buffers);
     }
 }

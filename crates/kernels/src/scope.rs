@@ -17,7 +17,7 @@ impl Scope {
     }
 
     /// What scores are multiplied by.
-    pub(crate) fn scale(self) -> f32 {
+    pub fn scale(self) -> f32 {
         1.0 / (self.scalar as f32).sqrt()
     }
 

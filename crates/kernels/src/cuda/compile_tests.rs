@@ -21,7 +21,7 @@ fn every_program_compiles_for_every_generation() {
         &token_head::PROGRAM,
     ];
     let sources =
-        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernels/cuda")).unwrap();
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda")).unwrap();
     let sources = sources
         .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "cu"));
     assert_eq!(sources.count(), programs.len(), "a source is not compiled here");

@@ -119,7 +119,7 @@ impl Rotary {
     }
 
     /// Fails where a position is beyond the tables.
-    pub(crate) fn check_positions(&self, positions: &[u32]) -> Result<()> {
+    pub fn check_positions(&self, positions: &[u32]) -> Result<()> {
         match positions.iter().max() {
             Some(&last) if last as usize >= self.positions() => {
                 bail!("position {last} is beyond the model's {} positions", self.positions())

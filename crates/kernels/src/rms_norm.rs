@@ -89,7 +89,7 @@ struct RmsNorm {
 }
 
 /// `offset` + `weight`.
-pub(crate) fn shifted(weight: &[f32], offset: f32) -> Cow<'_, [f32]> {
+pub fn shifted(weight: &[f32], offset: f32) -> Cow<'_, [f32]> {
     if offset == 0.0 {
         return weight.into();
     }
@@ -97,7 +97,7 @@ pub(crate) fn shifted(weight: &[f32], offset: f32) -> Cow<'_, [f32]> {
 }
 
 /// y = x / sqrt(mean(x^2) + eps) * weight, by rows.
-pub(crate) fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+pub fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let block = ROWS * weight.len();
     y.par_chunks_mut(block)
         .zip(x.par_chunks(block))
@@ -106,7 +106,7 @@ pub(crate) fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
 
 /// Adds the gradient with respect to the norm's input x to `sum`, and the one with respect to its
 /// weight to `weight_sum`, from the one with respect to its output.
-pub(crate) fn add_norm_backward(
+pub fn add_norm_backward(
     sum: &mut [f32],
     grad: &[f32],
     x: &[f32],

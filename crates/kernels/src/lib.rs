@@ -14,6 +14,7 @@ mod attend;
 mod attention;
 mod bias;
 mod buffers;
+pub mod check;
 mod cuda;
 mod custom_gradient;
 mod decode_attention;
@@ -41,32 +42,29 @@ mod token_head;
 pub use attention::{causal_attention, causal_attention_reference};
 pub use bias::{add_bias, add_bias_reference};
 pub use buffers::Buffers;
-pub(crate) use cuda::{
+pub use cuda::{
     Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, largest_device_head,
     one_pass_head as one_pass_head_on_gpu, open as open_cuda, peak_memory as peak_gpu_memory,
     squared_norms,
 };
 pub use decode_attention::{Heads, PAGE, Page, padded_attention, paged_attention};
-pub(crate) use decoder_layer::{LayerShape, Saved};
+pub use decoder_layer::{LayerShape, Saved};
 pub use gated::{Activation, gated, gated_reference};
 pub use gather::gather_rows;
 pub use lanes::thin_linear;
-pub(crate) use layer_parts::LayerParts;
+pub use layer_parts::LayerParts;
 pub use linear::{linear, linear_reference};
 pub use nf4::{Nf4, nf4_linear};
-pub use one_pass_head::{HeadDraws, Uniforms, one_pass_head, one_pass_head_reference};
-pub(crate) use one_pass_head::{TILE, place};
-pub(crate) use rms_norm::{add_norm_backward, norm, shifted};
-pub use rms_norm::{offset_rms_norm, rms_norm, rms_norm_reference};
+pub use one_pass_head::{HeadDraws, TILE, Uniforms, one_pass_head, one_pass_head_reference, place};
+pub use rms_norm::{
+    add_norm_backward, norm, offset_rms_norm, rms_norm, rms_norm_reference, shifted,
+};
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub use scope::Scope;
 pub use segments::{Segment, Segments};
-pub(crate) use storage::{Elements, fused, slice, slice_mut, with_slices};
+pub use storage::{Elements, fused, slice, slice_mut, with_slices};
 pub use subnormals::flush_subnormals;
-pub(crate) use token_head::{TokenHead, rows_per_device_slice, softmax_entropy};
 pub use token_head::{
-    TokenStatistics, token_logprob_entropy, token_logprob_entropy_reference, token_statistics,
+    TokenHead, TokenStatistics, rows_per_device_slice, softmax_entropy, token_logprob_entropy,
+    token_logprob_entropy_reference, token_statistics,
 };
-
-#[cfg(test)]
-pub(crate) mod check;

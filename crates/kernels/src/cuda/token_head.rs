@@ -1,4 +1,4 @@
-//! Log-probability and entropy of given tokens; see [`crate::kernels::token_logprob_entropy`].
+//! Log-probability and entropy of given tokens; see [`crate::token_logprob_entropy`].
 //!
 //! Logits exist for a slice of tokens at a time, in `f32` whatever the type of the weights.
 //! Backward computes them again, turns them into their gradient in the type of the weights, and
@@ -21,8 +21,8 @@ const SLICE_LOGITS: usize = 1 << 26;
 
 const THREADS: usize = 256;
 
-/// [`crate::kernels::token_logprob_entropy`] on a GPU, of checked input.
-pub(in crate::kernels) fn token_logprob_entropy(
+/// [`crate::token_logprob_entropy`] on a GPU, of checked input.
+pub(crate) fn token_logprob_entropy(
     hidden: &Tensor,
     head: &Tensor,
     targets: &Arc<[u32]>,

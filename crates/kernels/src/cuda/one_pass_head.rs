@@ -1,4 +1,4 @@
-//! The head of a decode step; see [`crate::kernels::one_pass_head`].
+//! The head of a decode step; see [`crate::one_pass_head`].
 //!
 //! W is gone through in chunks that stay in the GPU's second-level cache between their two
 //! products, so it is read from memory once. Per chunk: z = h W^T, then a kernel that makes e^((z -
@@ -22,9 +22,9 @@ const CHUNK_BYTES: usize = 16 << 20;
 
 const THREADS: usize = 256;
 
-/// [`crate::kernels::one_pass_head`] on a GPU. Features (rows, d) stay there, and are not in the
+/// [`crate::one_pass_head`] on a GPU. Features (rows, d) stay there, and are not in the
 /// draws.
-pub(crate) fn one_pass_head(
+pub fn one_pass_head(
     hidden: &Tensor,
     head: &Tensor,
     temperature: f64,
@@ -123,12 +123,7 @@ fn chunked(
 
 /// sums\[index\[r\]\] += alpha\[r\] phi\[r\]: `sums` (any, d) and `phi` (rows, d) in `f32`; indices
 /// are distinct, and rows with an alpha of 0 are left out, whatever is in them.
-pub(crate) fn add_features(
-    sums: &Tensor,
-    phi: &Tensor,
-    index: &[u32],
-    alpha: &[f32],
-) -> Result<()> {
+pub fn add_features(sums: &Tensor, phi: &Tensor, index: &[u32], alpha: &[f32]) -> Result<()> {
     let (rows, d) = phi.dims2()?;
     let index = Tensor::from_slice(index, rows, phi.device())?;
     let alpha = Tensor::from_slice(alpha, rows, phi.device())?;
@@ -142,17 +137,12 @@ mod tests {
     use super::super::super::one_pass_head as on_cpu;
     use super::super::emulate;
     use super::*;
-    use crate::rng::{self, Domain};
     use candle_core::Device;
 
     fn uniforms(rows: usize) -> Vec<Uniforms> {
-        let mut stream = rng::stream(7, Domain::Tests, [0; 3]);
-        (0..rows)
-            .map(|_| Uniforms {
-                token: rng::unit_f64(&mut stream),
-                tile: rng::unit_f64(&mut stream),
-            })
-            .collect()
+        let draws = values(&random(&[2 * rows], 7));
+        let unit = |draw: f32| f64::from(draw) / 3.0 + 0.5;
+        draws.chunks(2).map(|u| Uniforms { token: unit(u[0]), tile: unit(u[1]) }).collect()
     }
 
     fn vector(values: &[f32]) -> Tensor {
