@@ -36,12 +36,8 @@ pub fn from_text<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T> {
     }
     options().from_str(text).map_err(|error| {
         let at = error.span.start;
-        Error::input(format!(
-            "{} ({origin}, line {}, column {})",
-            explain(&error.code),
-            at.line,
-            at.col
-        ))
+        let reason = brackets(&error, text).unwrap_or_else(|| explain(&error.code));
+        Error::input(format!("{reason} ({origin}, line {}, column {})", at.line, at.col))
     })
 }
 
@@ -59,6 +55,29 @@ fn suggest(found: &str, expected: &[&str]) -> String {
         .map_or("; possible".to_string(), |name| format!("; did you mean `{name}`? Possible"));
     let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if expected.is_empty() { String::new() } else { format!("{near}: {all}") }
+}
+
+/// What is wrong where a choice has brackets that do not belong to it, or lacks those that do.
+fn brackets(error: &ron::error::SpannedError, text: &str) -> Option<String> {
+    let at = error.span.end;
+    let line_start: usize = text.split_inclusive('\n').take(at.line - 1).map(str::len).sum();
+    let line = text[line_start..].lines().next().unwrap_or_default();
+    let column = line.char_indices().nth(at.col - 1).map_or(line.len(), |(place, _)| place);
+    let (before, after) = line.split_at(column);
+    let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |i| i + 1);
+    let name = &before[start..];
+    if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return None;
+    }
+    match error.code {
+        ron::Error::ExpectedStructLike => {
+            Some(format!("`{name}` has settings; write `{name}()` to leave them as they are"))
+        }
+        ron::Error::ExpectedComma if after.starts_with('(') => {
+            Some(format!("`{name}` has no settings; write it without brackets"))
+        }
+        _ => None,
+    }
 }
 
 fn explain(error: &ron::Error) -> String {
@@ -132,7 +151,7 @@ pub fn set<T: Serialize + DeserializeOwned>(value: &T, assignment: &str) -> Resu
         Error::input(format!(
             "--set {assignment}: {} is not a value for `{path}`: {}",
             new.trim(),
-            explain(&error.code)
+            brackets(&error, &replaced).unwrap_or_else(|| explain(&error.code))
         ))
     })
 }
@@ -436,6 +455,27 @@ mod tests {
             r#"Experiment(name: "a", model: Bundled("c"), task: Countdown(), rollout: (group_size: "x"))"#,
         );
         assert!(text.contains("column"), "{text}");
+    }
+
+    #[test]
+    fn brackets_that_lack_or_do_not_belong_there_are_named() {
+        let with = |method: &str| {
+            MINIMAL.replace("name: \"a\"", &format!("name: \"\u{fc}\",\n method: {method}"))
+        };
+        for (method, words) in [
+            ("G2rl", "`G2rl` has settings; write `G2rl()`"),
+            ("EntropyBonus, seed: 1", "write `EntropyBonus()`"),
+            ("Grpo()", "`Grpo` has no settings; write it without brackets"),
+            ("Grpo(lambda: 1)", "`Grpo` has no settings"),
+        ] {
+            let text = message(&with(method));
+            assert!(text.contains(words) && text.contains("line 2"), "{text}");
+            let value = method.split(',').next().unwrap();
+            let text = set(&minimal(), &format!("method={value}")).unwrap_err().to_string();
+            assert!(text.contains(words), "{text}");
+        }
+        let text = message(&with("Grpo seed: 1"));
+        assert!(!text.contains("settings"), "{text}");
     }
 
     #[test]
