@@ -9,7 +9,8 @@ use common::{
     FAMILIES, Workplace, checkpoint, json, largest_difference, tiny_model, tiny_model_of,
 };
 use orthant::experiment::{LoraConfig, LoraTarget, ModelSource};
-use orthant::model::{LanguageModel, LoraAdapter, ResponseBatch, TextTokenizer};
+use orthant::kernels::Buffers;
+use orthant::model::{GradientSum, LanguageModel, LoraAdapter, ResponseBatch, TextTokenizer};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,63 @@ fn gradients_are_right(model: &LanguageModel) {
             (slope - found).abs() < 0.03 * slope.abs().max(0.02),
             "{name}: slope {slope}, gradient {found}"
         );
+    }
+}
+
+/// As training computes them on the CPU, against candle's graph of single operations.
+#[test]
+fn gradients_layer_by_layer_are_those_of_the_graph() {
+    for family in FAMILIES {
+        for targets in [
+            &LoraTarget::ALL[..],
+            &[LoraTarget::Q, LoraTarget::Down],
+            &[LoraTarget::K, LoraTarget::O, LoraTarget::Up],
+        ] {
+            layers_agree_with_the_graph(&adapted(family, targets), family);
+        }
+    }
+}
+
+fn layers_agree_with_the_graph(model: &LanguageModel, family: &str) {
+    let weights = model.adapter.as_ref().unwrap().weights();
+    let ids = model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36").unwrap();
+    let batch = || {
+        let (prompt, text) = ids.split_at(4);
+        ResponseBatch::new(&[(prompt, &text[..9]), (prompt, &text[5..]), (text, prompt)]).unwrap()
+    };
+    // Every statistic of every token has a weight of its own.
+    let loss = |statistics: &Tensor| {
+        let weight = |i: usize| 0.3 * (1.0 + i as f32).sin();
+        let weights: Vec<f32> = (0..statistics.elem_count()).map(weight).collect();
+        let weights = Tensor::from_vec(weights, statistics.dims(), &Device::Cpu).unwrap();
+        (statistics * weights).unwrap().sum_all().unwrap()
+    };
+    let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let apart = |found: &[f32], expected: &[f32], times: f32| {
+        assert_eq!(found.len(), expected.len());
+        let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs())) * times;
+        let pairs = found.iter().zip(expected).map(|(a, b)| (a - b * times).abs());
+        pairs.fold(0f32, |worst, d| if d.is_nan() { d } else { worst.max(d) }) / scale
+    };
+
+    let statistics = model.trainable.response_logprobs(&batch(), 0.8).unwrap();
+    let expected = loss(&statistics).backward().unwrap();
+    for (passes, recompute) in [(1, false), (3, true)] {
+        let mut buffers = Buffers::default();
+        let mut sum = GradientSum::new(&model.trainable, weights, recompute, &mut buffers).unwrap();
+        for _ in 0..passes {
+            let pass = sum.forward(batch(), 0.8).unwrap();
+            let error = apart(&numbers(pass.statistics()), &numbers(&statistics), 1.0);
+            assert!(error < 1e-5, "{family}: statistics {error:e}");
+            let loss = loss(pass.statistics());
+            sum.backward(pass, &loss).unwrap();
+        }
+        let sum = sum.finish().unwrap();
+        for (name, variable) in weights.variables() {
+            let expected = numbers(expected.get(variable).unwrap());
+            let error = apart(&numbers(sum.get(name).unwrap()), &expected, passes as f32);
+            assert!(error < 2e-5, "{family}, {name}: {error:e}");
+        }
     }
 }
 

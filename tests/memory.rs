@@ -129,10 +129,11 @@ fn answer(output: &Output) -> Value {
         .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
+/// Two steps: buffers that stay from the first are there while the second samples.
 fn experiment_file(place: &Workplace) {
     let text = r#"Experiment(name: "memory", model: Local("model"), device: Cpu, task: Countdown(numbers: 3),
         rollout: (prompts_per_step: 2, group_size: 4, max_new_tokens: 100),
-        method: G2rl(), stop: (steps: 1), record: (checkpoint_every: 0))"#;
+        method: G2rl(), stop: (steps: 2), record: (checkpoint_every: 0))"#;
     std::fs::write(place.path().join("experiment.ron"), text).unwrap();
 }
 

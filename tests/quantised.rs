@@ -139,7 +139,6 @@ fn sample(model: &LanguageModel) -> (Vec<PromptRequest>, Vec<Completion>) {
     (prompts, completions)
 }
 
-/// With an adapter rows are decoded with plain operations, and without one in blocks.
 #[test]
 fn decoding_with_a_cache_says_what_a_forward_pass_says_and_what_the_decoded_model_says() {
     for family in FAMILIES {

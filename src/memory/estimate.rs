@@ -187,7 +187,7 @@ impl Workload {
 
     /// Whether layers run forward and backward without a graph.
     fn is_layerwise(&self) -> bool {
-        self.on_cpu && self.precision == Precision::F32 && self.adapter == Adapter::Full
+        self.on_cpu && self.precision == Precision::F32
     }
 
     /// Where the frozen base model is, if it has weights of its own.

@@ -9,7 +9,8 @@
 //! y = x1 + norm(Wdown (f(Wgate n1) * Wup n1))   with n1 = norm(x1)
 //! ```
 //!
-//! Biases, norms and rotary embedding are there where the layer has them.
+//! Biases, norms and rotary embedding are there where the layer has them, and every W can have an
+//! adapter ([`LayerWeight`]).
 //!
 //! Between the matrix products every element is touched once: norms take in the residual sum, and
 //! head norms and rotary embedding are one pass. Backward keeps what the products made (q, k and v
@@ -21,7 +22,7 @@ use super::attend::{self, Columns, Heads, Inputs};
 use super::buffers::Buffers;
 use super::gated::{Activation, activate, activate_backward};
 use super::layer_parts::LayerParts;
-use super::matmul::{View, matmul};
+use super::layer_weight::{LayerWeight, WeightSums, add, add_elements};
 use super::rms_norm::{ROWS, add_norm_backward, norm, norm_rows};
 use super::rotary::{self, Rotary};
 use super::scope::Scope;
@@ -30,8 +31,8 @@ use super::simd;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-/// Elements per parallel task.
-const ELEMENTS: usize = 16_384;
+/// A norm's weight, and the sum of its gradients where it is trained.
+type NormWeight<'a> = (&'a [f32], Option<&'a mut [f32]>);
 
 /// What a layer is beside its weights, and what it works on.
 #[derive(Clone, Copy)]
@@ -106,18 +107,15 @@ impl LayerShape<'_> {
         (self.heads * self.head_dim, self.kv_heads * self.head_dim)
     }
 
-    /// x (tokens, inner) times the transpose of `weight` (n, inner).
-    fn linear(&self, x: &[f32], weight: &[f32], buffers: &mut Buffers) -> Vec<f32> {
-        let inner = x.len() / self.tokens().max(1);
-        let mut y = buffers.take(self.tokens() * (weight.len() / inner.max(1)));
-        matmul(&mut y, View::new(x, inner), View::new(weight, inner).t(), false);
-        y
+    /// What the linear layer makes of x (tokens, inner).
+    fn linear(&self, x: &[f32], weight: LayerWeight, buffers: &mut Buffers) -> Vec<f32> {
+        weight.linear(x, x.len() / self.tokens().max(1), buffers)
     }
 
     /// The norm of x where there is one, written to `y`, and x itself where there is none.
-    fn norm<'a>(&self, y: &'a mut [f32], x: &'a [f32], weight: Option<&[f32]>) -> &'a [f32] {
+    fn norm<'a>(&self, y: &'a mut [f32], x: &'a [f32], weight: Option<LayerWeight>) -> &'a [f32] {
         let Some(weight) = weight else { return x };
-        norm(y, x, weight, self.eps);
+        norm(y, x, weight.elements, self.eps);
         y
     }
 
@@ -125,12 +123,12 @@ impl LayerShape<'_> {
     fn norm_after(
         &self,
         result: Vec<f32>,
-        weight: Option<&[f32]>,
+        weight: Option<LayerWeight>,
         buffers: &mut Buffers,
     ) -> (Vec<f32>, Option<Vec<f32>>) {
         let Some(weight) = weight else { return (result, None) };
         let mut normed = buffers.take(result.len());
-        norm(&mut normed, &result, weight, self.eps);
+        norm(&mut normed, &result, weight.elements, self.eps);
         (normed, Some(result))
     }
 
@@ -140,7 +138,7 @@ impl LayerShape<'_> {
         &self,
         grad: &[f32],
         result: Option<Vec<f32>>,
-        norm: Option<(&[f32], &mut Vec<f32>)>,
+        norm: Option<NormWeight>,
         buffers: &mut Buffers,
     ) -> Option<Vec<f32>> {
         let (result, (weight, sum)) = result.zip(norm)?;
@@ -157,7 +155,7 @@ impl LayerShape<'_> {
         sum: &mut [f32],
         grad: &[f32],
         x: &[f32],
-        norm: Option<(&[f32], &mut Vec<f32>)>,
+        norm: Option<NormWeight>,
     ) {
         match norm {
             Some((weight, weight_sum)) => {
@@ -171,7 +169,7 @@ impl LayerShape<'_> {
     pub fn forward(
         &self,
         x: Vec<f32>,
-        w: &LayerParts<&[f32]>,
+        w: &LayerParts<LayerWeight>,
         buffers: &mut Buffers,
     ) -> (Vec<f32>, Saved) {
         let mut normed = buffers.take(x.len());
@@ -181,7 +179,7 @@ impl LayerShape<'_> {
         let mut v = self.linear(input, w.v_proj, buffers);
         for (y, bias) in [(&mut q, w.q_bias), (&mut k, w.k_bias), (&mut v, w.v_bias)] {
             if let Some(bias) = bias {
-                add_bias(y, bias);
+                add_bias(y, bias.elements);
             }
         }
 
@@ -197,7 +195,7 @@ impl LayerShape<'_> {
         let out = self.linear(&attention, w.o_proj, buffers);
         let (mut x1, attention_out) = self.norm_after(out, w.attention_out_norm, buffers);
         let input = if let Some(weight) = w.mlp_norm {
-            add_norm(&mut normed, &mut x1, &x, weight, self.eps);
+            add_norm(&mut normed, &mut x1, &x, weight.elements, self.eps);
             &normed
         } else {
             add(&mut x1, &x);
@@ -215,13 +213,13 @@ impl LayerShape<'_> {
     }
 
     /// Turns the gradient with respect to the output, `grad` (tokens, hidden), into the one with
-    /// respect to the input, and adds the gradients with respect to the weights to `sums`.
+    /// respect to the input, and adds the gradients with respect to what is trained to `sums`.
     pub fn backward(
         &self,
         grad: &mut [f32],
         saved: Saved,
-        w: &LayerParts<&[f32]>,
-        sums: &mut LayerParts<Vec<f32>>,
+        w: &LayerParts<LayerWeight>,
+        sums: &mut LayerParts<WeightSums>,
         buffers: &mut Buffers,
     ) {
         let Saved { x, q, k, v, attention, attention_out, x1, mut gate, mut up, mlp_out } = saved;
@@ -233,39 +231,34 @@ impl LayerShape<'_> {
         // The MLP.
         let mut activated = buffers.take(gate.len());
         activate(&mut activated, &gate, &up, self.activation);
-        let of_norm = w.mlp_out_norm.zip(sums.mlp_out_norm.as_mut());
-        let d_mlp = self.norm_after_backward(grad, mlp_out, of_norm, buffers);
+        let norm = of_norm(w.mlp_out_norm, &mut sums.mlp_out_norm);
+        let d_mlp = self.norm_after_backward(grad, mlp_out, norm, buffers);
         let d_out = d_mlp.as_deref().unwrap_or(grad);
-        add_weight_gradient(&mut sums.down_proj, d_out, &activated, hidden, intermediate);
+        let size = (hidden, intermediate);
+        let rest = w.down_proj.add_gradients(&mut sums.down_proj, d_out, &activated, size, buffers);
         // `activated`, `gate` and `up` become the gradients with respect to themselves.
-        matmul(
-            &mut activated,
-            View::new(d_out, hidden),
-            View::new(w.down_proj, intermediate),
-            false,
-        );
+        w.down_proj.input_gradient(&mut activated, d_out, size, rest, false, buffers);
         activate_backward(&mut gate, &mut up, &activated, self.activation);
         let input = self.norm(&mut normed, &x1, w.mlp_norm);
-        add_weight_gradient(&mut sums.gate_proj, &gate, input, intermediate, hidden);
-        add_weight_gradient(&mut sums.up_proj, &up, input, intermediate, hidden);
-        matmul(
-            &mut d_normed,
-            View::new(&gate, intermediate),
-            View::new(w.gate_proj, hidden),
-            false,
-        );
-        matmul(&mut d_normed, View::new(&up, intermediate), View::new(w.up_proj, hidden), true);
-        let of_norm = w.mlp_norm.zip(sums.mlp_norm.as_mut());
-        self.add_norm_before_backward(grad, &d_normed, &x1, of_norm);
+        let size = (intermediate, hidden);
+        let parts =
+            [(&gate, w.gate_proj, &mut sums.gate_proj), (&up, w.up_proj, &mut sums.up_proj)];
+        for (index, (d, weight, sums)) in parts.into_iter().enumerate() {
+            let rest = weight.add_gradients(sums, d, input, size, buffers);
+            weight.input_gradient(&mut d_normed, d, size, rest, index > 0, buffers);
+        }
+        let norm = of_norm(w.mlp_norm, &mut sums.mlp_norm);
+        self.add_norm_before_backward(grad, &d_normed, &x1, norm);
         buffers.give([activated, gate, up, x1].into_iter().chain(d_mlp));
 
         // The attention.
-        let of_norm = w.attention_out_norm.zip(sums.attention_out_norm.as_mut());
-        let d_branch = self.norm_after_backward(grad, attention_out, of_norm, buffers);
+        let norm = of_norm(w.attention_out_norm, &mut sums.attention_out_norm);
+        let d_branch = self.norm_after_backward(grad, attention_out, norm, buffers);
         let d_out = d_branch.as_deref().unwrap_or(grad);
-        add_weight_gradient(&mut sums.o_proj, d_out, &attention, hidden, q_width);
+        let size = (hidden, q_width);
+        let rest = w.o_proj.add_gradients(&mut sums.o_proj, d_out, &attention, size, buffers);
         let mut d_attention = attention;
-        matmul(&mut d_attention, View::new(d_out, hidden), View::new(w.o_proj, q_width), false);
+        w.o_proj.input_gradient(&mut d_attention, d_out, size, rest, false, buffers);
         buffers.give(d_branch);
         let (rotated_q, rotated_k) =
             (self.rotate(&q, w.q_norm, buffers), self.rotate(&k, w.k_norm, buffers));
@@ -281,11 +274,11 @@ impl LayerShape<'_> {
         gradients.d_keys(&mut dk);
         gradients.d_values(&mut dv);
         gradients.free(buffers);
-        self.rotate_backward(&mut dq, &q, w.q_norm.zip(sums.q_norm.as_mut()));
-        self.rotate_backward(&mut dk, &k, w.k_norm.zip(sums.k_norm.as_mut()));
+        self.rotate_backward(&mut dq, &q, of_norm(w.q_norm, &mut sums.q_norm));
+        self.rotate_backward(&mut dk, &k, of_norm(w.k_norm, &mut sums.k_norm));
         for (d, sum) in [(&dq, &mut sums.q_bias), (&dk, &mut sums.k_bias), (&dv, &mut sums.v_bias)]
         {
-            if let Some(sum) = sum {
+            if let Some(sum) = elements_of(sum) {
                 add_column_sums(sum, d);
             }
         }
@@ -298,11 +291,12 @@ impl LayerShape<'_> {
         for (index, (d, weight, sum, width)) in
             parts.into_iter().chain([(&dv, w.v_proj, &mut sums.v_proj, kv_width)]).enumerate()
         {
-            add_weight_gradient(sum, d, input, width, hidden);
-            matmul(&mut d_normed, View::new(d, width), View::new(weight, hidden), index > 0);
+            let size = (width, hidden);
+            let rest = weight.add_gradients(sum, d, input, size, buffers);
+            weight.input_gradient(&mut d_normed, d, size, rest, index > 0, buffers);
         }
-        let of_norm = w.attention_norm.zip(sums.attention_norm.as_mut());
-        self.add_norm_before_backward(grad, &d_normed, &x, of_norm);
+        let norm = of_norm(w.attention_norm, &mut sums.attention_norm);
+        self.add_norm_before_backward(grad, &d_normed, &x, norm);
         buffers.give([normed, d_normed, d_attention, rotated_q, rotated_k, dq, dk, dv, x, q, k, v]);
     }
 
@@ -314,10 +308,11 @@ impl LayerShape<'_> {
 
     /// Every head of x (tokens, heads * `head_dim`), normalised where there is a norm, by itself or
     /// with all others, and rotated by its token's position where the layer rotates.
-    fn rotate(&self, x: &[f32], norm: Option<&[f32]>, buffers: &mut Buffers) -> Vec<f32> {
+    fn rotate(&self, x: &[f32], norm: Option<LayerWeight>, buffers: &mut Buffers) -> Vec<f32> {
         let mut y = buffers.take(x.len());
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);
+        let norm = norm.map(|weight| weight.elements);
         y.par_chunks_mut(block)
             .zip(x.par_chunks(block))
             .zip(self.positions.par_chunks(ROWS))
@@ -345,7 +340,7 @@ impl LayerShape<'_> {
     /// Turns the gradient with respect to [`Self::rotate`]'s result into the one with respect to
     /// its input x, in place, and adds the one with respect to the norm's weight to the sum beside
     /// it.
-    fn rotate_backward(&self, grad: &mut [f32], x: &[f32], norm: Option<(&[f32], &mut Vec<f32>)>) {
+    fn rotate_backward(&self, grad: &mut [f32], x: &[f32], norm: Option<NormWeight>) {
         let width = x.len() / self.tokens().max(1);
         let block = (ROWS * width).max(1);
         let Some((weight, sum)) = norm else {
@@ -374,15 +369,25 @@ impl LayerShape<'_> {
                 part
             })
             .collect();
-        for part in &parts {
-            simd::add_scaled(sum, 1.0, part);
+        if let Some(sum) = sum {
+            for part in &parts {
+                add_elements(sum, part);
+            }
         }
     }
 }
 
-/// sum (out, inner) += grad^T x for grad (tokens, out) and x (tokens, inner).
-fn add_weight_gradient(sum: &mut [f32], grad: &[f32], x: &[f32], out: usize, inner: usize) {
-    matmul(sum, View::new(grad, out).t(), View::new(x, inner), true);
+/// The elements' sum of a parameter that is there and trained.
+fn elements_of(sums: &mut Option<WeightSums>) -> Option<&mut [f32]> {
+    sums.as_mut()?.elements.as_deref_mut()
+}
+
+/// A norm that is there.
+fn of_norm<'a>(
+    weight: Option<LayerWeight<'a>>,
+    sums: &'a mut Option<WeightSums>,
+) -> Option<NormWeight<'a>> {
+    Some((weight?.elements, elements_of(sums)))
 }
 
 /// sum += x, and y = norm(sum), by rows.
@@ -393,11 +398,6 @@ fn add_norm(y: &mut [f32], sum: &mut [f32], x: &[f32], weight: &[f32], eps: f32)
         add_elements(sum, x);
         norm_rows(y, sum, weight, eps);
     });
-}
-
-/// y += x.
-fn add(y: &mut [f32], x: &[f32]) {
-    y.par_chunks_mut(ELEMENTS).zip(x.par_chunks(ELEMENTS)).for_each(|(y, x)| add_elements(y, x));
 }
 
 /// Adds the bias to every row of y.
@@ -426,11 +426,6 @@ fn add_column_sums(sum: &mut [f32], grad: &[f32]) {
     for part in &parts {
         add_elements(sum, part);
     }
-}
-
-#[multiversion(targets = "simd")]
-fn add_elements(y: &mut [f32], x: &[f32]) {
-    simd::add_scaled(y, 1.0, x);
 }
 
 /// One token's heads: norm, then rotation by (cos, sin) in halves.

@@ -10,6 +10,7 @@
 //! like.
 
 use super::gated::{Activation, gelu};
+use super::layer_weight::{LayerWeight, LowRank};
 use super::linear::linear_reference;
 use super::rotary::Rotary;
 use super::simd::{self, LANES, multiply_add};
@@ -44,6 +45,29 @@ pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bo
     y.par_chunks_mut(part * lanes).zip(w.par_chunks(part * inner)).for_each(|(y, w)| {
         multiply_rows(y, w, x, inner, accumulate);
     });
+}
+
+/// [`product`] with the weight of a linear layer and what an adapter adds to it.
+///
+/// # Panics
+/// As [`product`].
+pub fn linear(
+    y: &mut [f32],
+    weight: LayerWeight,
+    x: &[f32],
+    lanes: usize,
+    accumulate: bool,
+    splits: usize,
+) {
+    product(y, weight.elements, x, lanes, accumulate, splits);
+    if let Some(LowRank { a, b, scale }) = weight.low_rank {
+        let mut reduced = vec![0.0; a.len() * lanes / (x.len() / lanes)];
+        product(&mut reduced, a, x, lanes, false, splits);
+        for value in &mut reduced {
+            *value *= scale;
+        }
+        product(y, b, &reduced, lanes, true, splits);
+    }
 }
 
 /// x W^T for few rows x (n, in) and W (out, in), without a gradient: [`super::linear`] by way of

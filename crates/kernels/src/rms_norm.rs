@@ -75,7 +75,7 @@ fn gradients(
 ) -> Result<(Tensor, Tensor)> {
     with_slices([x, weight, grad], |[x_data, w, g]| {
         let (mut dx, mut dw) = (vec![0.0; x_data.len()], vec![0.0; w.len()]);
-        add_norm_backward(&mut dx, g, x_data, &shifted(w, offset), &mut dw, eps);
+        add_norm_backward(&mut dx, g, x_data, &shifted(w, offset), Some(&mut dw), eps);
         Ok((
             Tensor::from_vec(dx, x.shape(), x.device())?,
             Tensor::from_vec(dw, weight.shape(), x.device())?,
@@ -105,13 +105,13 @@ pub fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
 }
 
 /// Adds the gradient with respect to the norm's input x to `sum`, and the one with respect to its
-/// weight to `weight_sum`, from the one with respect to its output.
+/// weight to `weight_sum` where it is trained, from the one with respect to its output.
 pub fn add_norm_backward(
     sum: &mut [f32],
     grad: &[f32],
     x: &[f32],
     weight: &[f32],
-    weight_sum: &mut [f32],
+    weight_sum: Option<&mut [f32]>,
     eps: f32,
 ) {
     let block = ROWS * weight.len();
@@ -125,8 +125,10 @@ pub fn add_norm_backward(
             part
         })
         .collect();
-    for part in &parts {
-        simd::add_scaled(weight_sum, 1.0, part);
+    if let Some(weight_sum) = weight_sum {
+        for part in &parts {
+            simd::add_scaled(weight_sum, 1.0, part);
+        }
     }
 }
 

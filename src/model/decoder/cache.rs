@@ -7,12 +7,11 @@
 //! into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps
 //! a graph.
 
-use super::layer::Layer;
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use super::paged::PagedCache;
 use crate::error::Result;
-use crate::kernels::{fused, padded_attention};
+use crate::kernels::padded_attention;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -82,7 +81,7 @@ impl Decoder {
         copies: usize,
         new_tokens: usize,
     ) -> Result<(Tensor, Cache)> {
-        Ok(if fused(&[&self.embeddings]) && self.layers.iter().all(Layer::is_plain) {
+        Ok(if self.fused_layers(|_| true).is_some() {
             let (hidden, cache) = self.prefill_paged(prompts, copies)?;
             (hidden, Cache(Kind::Paged(cache)))
         } else {

@@ -2,12 +2,12 @@
 //! layer's forward and backward pass as one operation each. Only the loss, a function of the
 //! tokens' statistics, is differentiated by candle.
 
-use super::layer::{Layer, Shape, Sight, Weight};
+use super::layer::{Layer, Shape, Sight, Weight, WeightElements};
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
 use crate::kernels::{
-    Buffers, Elements, LayerParts, LayerShape, Saved, TokenHead, add_norm_backward, fused, norm,
+    Buffers, LayerParts, LayerShape, Saved, TokenHead, WeightSums, add_norm_backward, fused, norm,
     token_logprob_entropy, with_slices,
 };
 use crate::model::ResponseBatch;
@@ -19,14 +19,14 @@ use std::collections::HashMap;
 /// The weights of all layers.
 pub(super) type FusedLayers<'a> = Vec<LayerParts<&'a Weight>>;
 
-/// Sums of gradients, part by part.
+/// Sums of gradients, part by part, of what is trained.
 pub(in crate::model) struct LayerSums<'a> {
     network: &'a Decoder,
     weights: FusedLayers<'a>,
-    embeddings: Vec<f32>,
-    layers: Vec<LayerParts<Vec<f32>>>,
-    norm: Vec<f32>,
-    /// Absent where the embeddings are the head.
+    embeddings: Option<Vec<f32>>,
+    layers: Vec<LayerParts<WeightSums>>,
+    norm: Option<Vec<f32>>,
+    /// Absent where the embeddings are the head, too.
     head: Option<Vec<f32>>,
 }
 
@@ -51,16 +51,19 @@ enum SavedLayer {
 impl<'a> LayerSums<'a> {
     /// No gradient yet; `None` where the fused layers do not apply to the network.
     pub(in crate::model) fn new(network: &'a Decoder) -> Option<Self> {
-        let weights = network.fused_layers(Tensor::is_variable)?;
-        let zeros = |tensor: &Tensor| vec![0.0; tensor.elem_count()];
+        // What is trained is followed for itself, and not for what it was made of.
+        let weights = network.fused_layers(|tensor| tensor.is_variable() || !tensor.track_op())?;
+        let zeros = |tensor: &Tensor| tensor.is_variable().then(|| vec![0.0; tensor.elem_count()]);
+        let of_weight = |weight: &Weight| {
+            let mut sums = weight.followed().map(zeros);
+            let mut next = || sums.next().flatten();
+            WeightSums { elements: next(), a: next(), b: next() }
+        };
         Some(Self {
             embeddings: zeros(&network.embeddings),
-            layers: weights
-                .iter()
-                .map(|layer| layer.as_ref().map(|weight| zeros(weight.stored.followed())))
-                .collect(),
-            norm: zeros(network.norm.stored.followed()),
-            head: (!network.is_tied()).then(|| zeros(&network.head)),
+            layers: weights.iter().map(|layer| layer.as_ref().map(|w| of_weight(w))).collect(),
+            norm: of_weight(&network.norm).elements,
+            head: if network.is_tied() { None } else { zeros(&network.head) },
             network,
             weights,
         })
@@ -128,12 +131,14 @@ impl<'a> LayerSums<'a> {
         let mut d_hidden = buffers.take(hidden.len());
         let mut d_selected = buffers.zeros(selected.len());
         with_slices([&network.head, d_statistics], |[weight, grad]| {
-            let sum = self.head.as_mut().unwrap_or(&mut self.embeddings);
-            head.backward(&mut d_hidden, Some(sum), &hidden, weight, grad, d, buffers);
+            let sum = if network.is_tied() { &mut self.embeddings } else { &mut self.head };
+            let sum = sum.as_deref_mut();
+            head.backward(&mut d_hidden, sum, &hidden, weight, grad, d, buffers);
             Ok(())
         })?;
-        let weight = network.norm.elements()?;
-        add_norm_backward(&mut d_selected, &d_hidden, &selected, &weight, &mut self.norm, eps);
+        let norm = network.norm.elements()?;
+        let (weight, sum) = (norm.borrow().elements, self.norm.as_deref_mut());
+        add_norm_backward(&mut d_selected, &d_hidden, &selected, weight, sum, eps);
 
         let mut grad = buffers.zeros(batch.tokens().len() * d);
         // A prompt's last token predicts the first token of all of its responses.
@@ -156,7 +161,7 @@ impl<'a> LayerSums<'a> {
         for (((layer, of), saved), sums) in weights.zip(saved).zip(&mut self.layers).rev() {
             let shape = self.network.fused_shape(tokens, &of.sight);
             let elements = elements(layer)?;
-            let parts = elements.as_ref().map(|part| &**part);
+            let parts = elements.as_ref().map(WeightElements::borrow);
             let saved = match saved {
                 SavedLayer::Whole(saved) => *saved,
                 SavedLayer::Input(x) => {
@@ -168,12 +173,14 @@ impl<'a> LayerSums<'a> {
             shape.backward(&mut grad, saved, &parts, sums, buffers);
         }
 
-        let d = self.network.spec().hidden_size;
-        if let Some(scale) = self.network.spec().embedding_scale() {
-            scale_elements(&mut grad, scale);
-        }
-        for (row, &id) in grad.chunks_exact(d).zip(&tokens.ids) {
-            add_row(&mut self.embeddings[id as usize * d..][..d], row);
+        if let Some(sum) = &mut self.embeddings {
+            let d = self.network.spec().hidden_size;
+            if let Some(scale) = self.network.spec().embedding_scale() {
+                scale_elements(&mut grad, scale);
+            }
+            for (row, &id) in grad.chunks_exact(d).zip(&tokens.ids) {
+                add_row(&mut sum[id as usize * d..][..d], row);
+            }
         }
         buffers.give([grad]);
         Ok(())
@@ -183,12 +190,17 @@ impl<'a> LayerSums<'a> {
     pub(in crate::model) fn finish(self, weights: &Weights) -> Result<Gradients> {
         let Self { network, weights: layers, embeddings, layers: sums, norm, head } = self;
         let mut by_id: HashMap<TensorId, Vec<f32>> = HashMap::new();
-        by_id.insert(network.embeddings.id(), embeddings);
-        by_id.insert(network.norm.stored.followed().id(), norm);
-        by_id.extend(head.map(|head| (network.head.id(), head)));
+        let mut add = |tensor: &Tensor, sum: Option<Vec<f32>>| {
+            by_id.extend(sum.map(|sum| (tensor.id(), sum)));
+        };
+        add(&network.embeddings, embeddings);
+        add(network.norm.stored.followed(), norm);
+        add(&network.head, head);
         for (layer, sums) in layers.into_iter().zip(sums) {
-            let ids = layer.map(|weight| weight.stored.followed().id());
-            by_id.extend(ids.into_vec().into_iter().zip(sums.into_vec()));
+            for (weight, sums) in layer.into_vec().into_iter().zip(sums.into_vec()) {
+                let WeightSums { elements, a, b } = sums;
+                weight.followed().zip([elements, a, b]).for_each(|(tensor, sum)| add(tensor, sum));
+            }
         }
 
         let tensor = |(name, variable): (&str, &Var)| {
@@ -202,16 +214,16 @@ impl<'a> LayerSums<'a> {
 }
 
 impl Decoder {
-    /// The layers' weights, where the fused layers apply: in `f32` on the CPU, without adapters,
-    /// and where `accepts` every weight. One in four bits is like a tensor that is not followed.
+    /// The layers' weights, where the fused layers apply: in `f32` on the CPU, and where `accepts`
+    /// everything that gradients may follow. A weight in four bits is like a tensor that they do
+    /// not follow.
     pub(super) fn fused_layers(
         &self,
         accepts: impl Fn(&Tensor) -> bool,
     ) -> Option<FusedLayers<'_>> {
-        let layers: FusedLayers = self.layers.iter().map(Layer::plain).collect::<Option<_>>()?;
+        let layers: FusedLayers = self.layers.iter().map(Layer::weights).collect();
         let mut weights = layers.iter().flat_map(|layer| layer.clone().into_vec());
-        let is_fused =
-            |weight: &Weight| weight.stored.is_fused() && accepts(weight.stored.followed());
+        let is_fused = |weight: &Weight| weight.is_fused() && weight.followed().all(&accepts);
         let mut tables = [&self.embeddings, &self.head].into_iter();
         let are_fused = tables.all(|tensor| fused(&[tensor]) && accepts(tensor))
             && is_fused(&self.norm)
@@ -273,7 +285,7 @@ impl Decoder {
 
     fn last_norm(&self, hidden: &mut [f32], x: &[f32]) -> Result<()> {
         let eps = self.spec().rms_norm_eps as f32;
-        norm(hidden, x, &self.norm.elements()?, eps);
+        norm(hidden, x, self.norm.elements()?.borrow().elements, eps);
         Ok(())
     }
 
@@ -329,7 +341,8 @@ impl Decoder {
         }
         for (layer, of) in layers.iter().zip(&self.layers) {
             let (shape, elements) = (self.fused_shape(tokens, &of.sight), elements(layer)?);
-            let (y, saved) = shape.forward(x, &elements.as_ref().map(|part| &**part), buffers);
+            let (y, saved) =
+                shape.forward(x, &elements.as_ref().map(WeightElements::borrow), buffers);
             keep(saved, buffers);
             x = y;
         }
@@ -340,7 +353,7 @@ impl Decoder {
 /// The elements of a layer's weights as they are used, readable.
 pub(super) fn elements<'a>(
     layer: &LayerParts<&'a Weight>,
-) -> candle_core::Result<LayerParts<Elements<'a>>> {
+) -> candle_core::Result<LayerParts<WeightElements<'a>>> {
     layer.clone().try_map(Weight::elements)
 }
 
@@ -355,5 +368,43 @@ pub(super) fn scale_elements(x: &mut [f32], scale: f32) {
 fn add_row(sum: &mut [f32], row: &[f32]) {
     for (sum, value) in sum.iter_mut().zip(row) {
         *sum += value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DecoderSpec;
+    use super::*;
+    use crate::experiment::{LoraConfig, ModelSource};
+    use crate::model::LoraAdapter;
+    use candle_core::DType;
+
+    /// Nothing else says whether a run goes layer by layer: results are the same.
+    #[test]
+    fn layers_without_a_graph_are_for_f32_with_and_without_an_adapter() {
+        let config = DecoderSpec::parse(
+            r#"{"model_type": "qwen3", "vocab_size": 48, "hidden_size": 16,
+            "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": 16,
+            "tie_word_embeddings": true, "eos_token_id": 2}"#,
+        )
+        .unwrap();
+        for (dtype, applies) in [(DType::F32, true), (DType::BF16, false)] {
+            let weights = Weights::random(&config, 0.3, 1, dtype, &Device::Cpu).unwrap();
+            let source = ModelSource::Local("base".into());
+            let lora = LoraConfig::default();
+            let adapter = LoraAdapter::new(&lora, source, &config, 2, dtype, &Device::Cpu).unwrap();
+            let adapted = |tracked| Decoder::adapted(&config, &weights, &adapter, tracked).unwrap();
+            let trainable = [Decoder::trainable(&config, &weights).unwrap(), adapted(true)];
+            let frozen = [Decoder::frozen(&config, &weights).unwrap(), adapted(false)];
+            for network in &trainable {
+                assert_eq!(LayerSums::new(network).is_some(), applies);
+                assert!(network.fused_layers(|tensor| !tensor.track_op()).is_none());
+            }
+            for network in &frozen {
+                let layers = network.fused_layers(|tensor| !tensor.track_op());
+                assert_eq!(layers.is_some(), applies);
+            }
+        }
     }
 }

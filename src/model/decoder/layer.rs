@@ -5,8 +5,8 @@ use super::rope::rotary;
 use super::spec::DecoderSpec;
 use crate::error::Result;
 use crate::kernels::{
-    Activation, Elements, LayerParts, Rotary, Scope, add_bias, gated, linear, nf4_linear,
-    offset_rms_norm, rotary_embedding, shifted,
+    self, Activation, Elements, LayerParts, LayerWeight, Rotary, Scope, add_bias, fused, gated,
+    linear, nf4_linear, offset_rms_norm, rotary_embedding, shifted,
 };
 use crate::weights::Stored;
 use candle_core::Tensor;
@@ -44,13 +44,30 @@ impl Weight {
         offset_rms_norm(x, self.stored.plain()?, eps, self.offset)
     }
 
-    /// The elements as they are used, of a weight in `f32` on the CPU without an adapter.
-    pub(super) fn elements(&self) -> candle_core::Result<Elements<'_>> {
-        let elements = self.stored.elements()?;
-        if self.offset == 0.0 {
-            return Ok(elements);
+    /// The elements as they are used, where [`Self::is_fused`].
+    pub(super) fn elements(&self) -> candle_core::Result<WeightElements<'_>> {
+        let mut own = self.stored.elements()?;
+        if self.offset != 0.0 {
+            own = shifted(&own, self.offset).into_owned().into();
         }
-        Ok(shifted(&elements, self.offset).into_owned().into())
+        let low_rank = match &self.low_rank {
+            Some(LowRank { a, b, scale }) => Some((Elements::of(a)?, Elements::of(b)?, *scale)),
+            None => None,
+        };
+        Ok(WeightElements { own, low_rank })
+    }
+
+    /// Whether it is `f32` on the CPU, with what an adapter adds.
+    pub(super) fn is_fused(&self) -> bool {
+        let is_fused = |low_rank: &LowRank| fused(&[&low_rank.a, &low_rank.b]);
+        self.stored.is_fused() && self.low_rank.as_ref().is_none_or(is_fused)
+    }
+
+    /// Everything that gradients may follow: the weight's own tensor first, then A and B of an
+    /// adapter.
+    pub(super) fn followed(&self) -> impl Iterator<Item = &Tensor> {
+        let of_adapter = self.low_rank.iter().flat_map(|low_rank| [&low_rank.a, &low_rank.b]);
+        std::iter::once(self.stored.followed()).chain(of_adapter)
     }
 
     /// x W^T, or x W^T + (scale x A^T) B^T, and the bias: (n, out) for x (n, in).
@@ -66,6 +83,24 @@ impl Weight {
             None => Ok(y),
             // The product with A is the small one, so it is what is scaled.
             Some(LowRank { a, b, scale }) => y + linear(&(linear(x, a)? * *scale)?, b)?,
+        }
+    }
+}
+
+/// The elements of a [`Weight`], readable as long as this lives.
+pub(super) struct WeightElements<'a> {
+    own: Elements<'a>,
+    /// A, B and their scale.
+    low_rank: Option<(Elements<'a>, Elements<'a>, f64)>,
+}
+
+impl WeightElements<'_> {
+    /// As the fused operations take them.
+    pub(super) fn borrow(&self) -> LayerWeight<'_> {
+        let low_rank = self.low_rank.as_ref();
+        LayerWeight {
+            elements: &self.own,
+            low_rank: low_rank.map(|(a, b, scale)| kernels::LowRank { a, b, scale: *scale as f32 }),
         }
     }
 }
@@ -155,16 +190,9 @@ impl Layer {
         Ok(Self { parts, sight: Sight::of(spec, index) })
     }
 
-    /// Whether no adapter adds to its weights.
-    pub(super) fn is_plain(&self) -> bool {
-        self.plain().is_some()
-    }
-
-    /// The weights, where no adapter adds to them.
-    pub(super) fn plain(&self) -> Option<LayerParts<&Weight>> {
-        let plain = |weight: &Weight| weight.low_rank.is_none();
-        let is_plain = self.parts.as_ref().into_vec().into_iter().all(plain);
-        is_plain.then(|| self.parts.as_ref())
+    /// The weights.
+    pub(super) fn weights(&self) -> LayerParts<&Weight> {
+        self.parts.as_ref()
     }
 
     /// x + attention(x), then + mlp. `attend` turns queries (tokens, heads, `head_dim`) and this

@@ -9,11 +9,12 @@
 //! beside it, and on any number of threads.
 
 use super::fused::{FusedLayers, elements, scale_elements};
+use super::layer::{Layer, WeightElements};
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
-use crate::kernels::{Elements, Heads, PAGE, Page, Scope, lanes, paged_attention};
-use candle_core::{Tensor, bail};
+use crate::kernels::{Elements, Heads, LayerWeight, PAGE, Page, Scope, lanes, paged_attention};
+use candle_core::Tensor;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -121,7 +122,7 @@ struct Step<'a> {
     heads: Heads,
     embeddings: Elements<'a>,
     layers: FusedLayers<'a>,
-    norm: Elements<'a>,
+    norm: WeightElements<'a>,
     /// Parts of a block's work that may run at the same time.
     splits: usize,
 }
@@ -184,7 +185,7 @@ impl Decoder {
             network: self,
             heads: self.heads(),
             embeddings: Elements::of(&self.embeddings)?,
-            layers: self.plain_layers()?,
+            layers: self.layers.iter().map(Layer::weights).collect(),
             norm: self.norm.elements()?,
             splits,
         };
@@ -194,14 +195,6 @@ impl Decoder {
             .zip(tokens.par_chunks(size))
             .try_for_each(|((out, rows), tokens)| step.run(out, rows, tokens))?;
         Ok(Tensor::from_vec(out, (rows, hidden), self.device())?)
-    }
-
-    fn plain_layers(&self) -> candle_core::Result<FusedLayers<'_>> {
-        let layers = self.layers.iter().map(|layer| match layer.plain() {
-            Some(weights) => Ok(weights),
-            None => bail!("paged decoding does not do adapters"),
-        });
-        layers.collect()
     }
 
     fn heads(&self) -> Heads {
@@ -254,22 +247,21 @@ impl Step<'_> {
 
         for (index, (layer, of)) in self.layers.iter().zip(&self.network.layers).enumerate() {
             let layer = elements(layer)?;
-            let input = branch.input(&mut normed, &x, layer.attention_norm.as_deref());
+            let layer = layer.as_ref().map(WeightElements::borrow);
+            let input = branch.input(&mut normed, &x, layer.attention_norm);
             let (q, kv) = qkv.split_at_mut(q_width * lanes);
             let (k, v) = kv.split_at_mut(kv_width * lanes);
-            lanes::product(q, &layer.q_proj, input, lanes, false, splits);
-            lanes::product(k, &layer.k_proj, input, lanes, false, splits);
-            lanes::product(v, &layer.v_proj, input, lanes, false, splits);
-            for (y, bias) in
-                [(&mut *q, &layer.q_bias), (&mut *k, &layer.k_bias), (v, &layer.v_bias)]
-            {
+            lanes::linear(q, layer.q_proj, input, lanes, false, splits);
+            lanes::linear(k, layer.k_proj, input, lanes, false, splits);
+            lanes::linear(v, layer.v_proj, input, lanes, false, splits);
+            for (y, bias) in [(&mut *q, layer.q_bias), (&mut *k, layer.k_bias), (v, layer.v_bias)] {
                 if let Some(bias) = bias {
-                    lanes::add_bias(y, bias, lanes);
+                    lanes::add_bias(y, bias.elements, lanes);
                 }
             }
-            for (x, norm) in [(q, &layer.q_norm), (k, &layer.k_norm)] {
+            for (x, norm) in [(q, layer.q_norm), (k, layer.k_norm)] {
                 if let Some(weight) = norm {
-                    lanes::rms_norm(x, weight, eps, lanes);
+                    lanes::rms_norm(x, weight.elements, eps, lanes);
                 }
                 if let Some((cos, sin)) = of.sight.rotary.map(|index| &turns[index]) {
                     lanes::rotate(x, cos, sin);
@@ -287,16 +279,16 @@ impl Step<'_> {
                 .with_min_len(count.div_ceil(splits))
                 .for_each(|((row, out), qkv)| row.attend(out, qkv, &of));
             let attended = lanes::transpose(attended_rows.chunks_exact(q_width), q_width, lanes);
-            branch.add(&mut x, &layer.o_proj, &attended, layer.attention_out_norm.as_deref());
+            branch.add(&mut x, layer.o_proj, &attended, layer.attention_out_norm);
 
-            let input = branch.input(&mut normed, &x, layer.mlp_norm.as_deref());
-            lanes::product(&mut gate, &layer.gate_proj, input, lanes, false, splits);
-            lanes::product(&mut up, &layer.up_proj, input, lanes, false, splits);
+            let input = branch.input(&mut normed, &x, layer.mlp_norm);
+            lanes::linear(&mut gate, layer.gate_proj, input, lanes, false, splits);
+            lanes::linear(&mut up, layer.up_proj, input, lanes, false, splits);
             lanes::gated(&mut gate, &up, shape.activation);
-            branch.add(&mut x, &layer.down_proj, &gate, layer.mlp_out_norm.as_deref());
+            branch.add(&mut x, layer.down_proj, &gate, layer.mlp_out_norm);
         }
 
-        lanes::rms_norm(&mut x, &self.norm, eps, lanes);
+        lanes::rms_norm(&mut x, self.norm.borrow().elements, eps, lanes);
         lanes::untranspose(out, &x, lanes);
         for row in rows {
             row.completion.tokens += 1;
@@ -316,21 +308,26 @@ struct Branch {
 
 impl Branch {
     /// The norm of x where there is one, in `normed`, and x itself where there is none.
-    fn input<'a>(&self, normed: &'a mut [f32], x: &'a [f32], weight: Option<&[f32]>) -> &'a [f32] {
+    fn input<'a>(
+        &self,
+        normed: &'a mut [f32],
+        x: &'a [f32],
+        weight: Option<LayerWeight>,
+    ) -> &'a [f32] {
         let Some(weight) = weight else { return x };
         normed.copy_from_slice(x);
-        lanes::rms_norm(normed, weight, self.eps, self.lanes);
+        lanes::rms_norm(normed, weight.elements, self.eps, self.lanes);
         normed
     }
 
     /// x += W y, or the norm of W y where there is one.
-    fn add(&mut self, x: &mut [f32], w: &[f32], y: &[f32], norm: Option<&[f32]>) {
+    fn add(&mut self, x: &mut [f32], w: LayerWeight, y: &[f32], norm: Option<LayerWeight>) {
         let Some(weight) = norm else {
-            return lanes::product(x, w, y, self.lanes, true, self.splits);
+            return lanes::linear(x, w, y, self.lanes, true, self.splits);
         };
         self.result.resize(x.len(), 0.0);
-        lanes::product(&mut self.result, w, y, self.lanes, false, self.splits);
-        lanes::rms_norm(&mut self.result, weight, self.eps, self.lanes);
+        lanes::linear(&mut self.result, w, y, self.lanes, false, self.splits);
+        lanes::rms_norm(&mut self.result, weight.elements, self.eps, self.lanes);
         lanes::add(x, &self.result);
     }
 }
@@ -339,12 +336,32 @@ impl Branch {
 mod tests {
     use super::super::spec::DecoderSpec;
     use super::*;
+    use crate::experiment::{LoraConfig, ModelSource};
     use crate::kernels::check::{difference, random};
+    use crate::model::LoraAdapter;
     use crate::weights::Weights;
     use candle_core::{DType, Device};
 
     /// A network of a family with random weights, those of norms among them.
     fn network(family: &str, layers: &str) -> Decoder {
+        let (config, weights) = random_weights(family, layers);
+        Decoder::frozen(&config, &weights).unwrap()
+    }
+
+    /// The same with an adapter on all of its linear layers.
+    fn adapted(family: &str, layers: &str) -> Decoder {
+        let (config, weights) = random_weights(family, layers);
+        let lora = LoraConfig { rank: 3, alpha: 6.0, ..LoraConfig::default() };
+        let source = ModelSource::Local("base".into());
+        let adapter =
+            LoraAdapter::new(&lora, source, &config, 5, DType::F32, &Device::Cpu).unwrap();
+        for (index, (_, variable)) in adapter.weights().variables().enumerate() {
+            variable.set(&(random(variable.dims(), index as u64) * 0.3).unwrap()).unwrap();
+        }
+        Decoder::adapted(&config, &weights, &adapter, false).unwrap()
+    }
+
+    fn random_weights(family: &str, layers: &str) -> (DecoderSpec, Weights) {
         let config = DecoderSpec::parse(&format!(
             r#"{{"model_type": "{family}", "vocab_size": 48, "hidden_size": 36,
             "intermediate_size": 56, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -359,7 +376,7 @@ mod tests {
                 variable.set(&(variable.as_tensor() + noise).unwrap()).unwrap();
             }
         }
-        Decoder::frozen(&config, &weights).unwrap()
+        (config, weights)
     }
 
     #[test]
@@ -381,6 +398,7 @@ mod tests {
             ("gemma3_text", &gemma),
         ] {
             agree_while_rows_grow_and_leave(&network(family, layers), family);
+            agree_while_rows_grow_and_leave(&adapted(family, layers), family);
         }
     }
 
