@@ -8,6 +8,10 @@ use super::python::{self, Json, Paid};
 use super::value::{Outcome, Value};
 use std::rc::Rc;
 
+/// Filters that make a text which is as safe as the one that they are given.
+const KEEPING: [&str; 9] =
+    ["capitalize", "center", "indent", "last", "lower", "reverse", "string", "trim", "upper"];
+
 impl Machine<'_> {
     pub(super) fn filter(&self, name: &str, value: Value, arguments: CallArguments) -> Outcome {
         if self.budget.strict
@@ -49,7 +53,16 @@ impl Machine<'_> {
                     _ => Err("`attr` takes a name".to_string()),
                 }
             }
-            _ => self.text_filter(name, &value, arguments),
+            "safe" => Ok(Value::Safe(python::str_of(&value, &self.budget)?)),
+            "format" if matches!(value, Value::Safe(_)) => {
+                Err("the filter `format` of a Markup is not known here".to_string())
+            }
+            _ => match (&value, self.text_filter(name, &value, arguments)?) {
+                (Value::Safe(_), Value::Text(made)) if KEEPING.contains(&name) => {
+                    Ok(Value::Safe(made))
+                }
+                (_, made) => Ok(made),
+            },
         }
     }
 
@@ -59,7 +72,7 @@ impl Machine<'_> {
         let text = |value: &Value| python::str_of(value, budget);
         let made = |text: &str| Ok(Value::text(text));
         match name {
-            "string" | "safe" => Ok(Value::Text(text(value)?)),
+            "string" => Ok(Value::Text(text(value)?)),
             "upper" => made(&text(value)?.to_uppercase()),
             "lower" => made(&text(value)?.to_lowercase()),
             "capitalize" => made(&capitalized(&text(value)?)),
@@ -146,7 +159,9 @@ impl Machine<'_> {
                 .pop()
                 .unwrap_or_else(|| Value::Undefined("the last of nothing".into()))),
             "reverse" => match value {
-                Value::Text(text) => Ok(Value::text(&text.chars().rev().collect::<String>())),
+                Value::Text(text) | Value::Safe(text) => {
+                    Ok(Value::text(&text.chars().rev().collect::<String>()))
+                }
                 other => {
                     let mut items = other.items(budget)?;
                     items.reverse();
@@ -518,19 +533,19 @@ impl Machine<'_> {
             "integer" => matches!(value, Value::Integer(_)),
             "float" => matches!(value, Value::Float(_)),
             "number" => matches!(value, Value::Bool(_) | Value::Integer(_) | Value::Float(_)),
-            "string" => matches!(value, Value::Text(_)),
+            "string" => value.as_text().is_some(),
             "mapping" => matches!(value, Value::Dict(_)),
             "sequence" => {
                 let is_list =
                     matches!(value, Value::List(_) | Value::Tuple(_) | Value::View("range", _));
-                is_list || matches!(value, Value::Text(_) | Value::Dict(_) | Value::Undefined(_))
+                let is_text = value.as_text().is_some();
+                is_list || is_text || matches!(value, Value::Dict(_) | Value::Undefined(_))
             }
             "iterable" => {
-                let others = matches!(
-                    value,
-                    Value::Text(_) | Value::Dict(_) | Value::Undefined(_) | Value::Iterator(_)
-                );
-                others || value.sequence().is_some() || matches!(value, Value::Loop(_))
+                let others =
+                    matches!(value, Value::Dict(_) | Value::Undefined(_) | Value::Iterator(_));
+                let is_sequence = value.sequence().is_some() || value.as_text().is_some();
+                others || is_sequence || matches!(value, Value::Loop(_))
             }
             "callable" => {
                 matches!(
@@ -574,8 +589,8 @@ impl Machine<'_> {
             "in" => argument(arguments)?.contains(value, budget)?,
             "sameas" => {
                 let other = argument(arguments)?;
-                let is_object =
-                    value.sequence().is_some() || matches!(value, Value::Dict(_) | Value::Text(_));
+                let is_sequence = value.sequence().is_some() || value.as_text().is_some();
+                let is_object = is_sequence || matches!(value, Value::Dict(_));
                 if is_object {
                     return Err(
                         "the test `sameas` of texts, lists and dictionaries is not known here"
@@ -644,7 +659,7 @@ fn integer(value: &Value, arguments: CallArguments) -> Outcome {
     let whole =
         |number: f64| (number.is_finite() && number.abs() < 1e30).then_some(number.trunc() as i128);
     let number = match value {
-        Value::Text(text) => {
+        Value::Text(text) | Value::Safe(text) => {
             python::integer_of(text, base).or_else(|| python::float_of(text).and_then(whole))
         }
         Value::Float(number) => whole(*number),

@@ -663,14 +663,14 @@ impl<'n> Machine<'n> {
                     return Ok(found);
                 }
             }
-            Value::Text(text) => {
+            Value::Text(text) | Value::Safe(text) => {
                 if let Some(index) = place.as_integer() {
                     self.budget.spend(text.len() as u64 / 4)?;
                     let count = if index < 0 { text.chars().count() } else { 0 };
                     let index = usize::try_from(index + count as i128).ok();
                     let found = index.and_then(|index| text.chars().nth(index));
                     return Ok(
-                        found.map_or_else(undefined, |c| Value::text(c.encode_utf8(&mut [0; 4])))
+                        found.map_or_else(undefined, |c| value.part(c.encode_utf8(&mut [0; 4])))
                     );
                 }
             }
@@ -716,12 +716,10 @@ impl<'n> Machine<'n> {
             places
         };
         match value {
-            Value::Text(text) => {
+            Value::Text(text) | Value::Safe(text) => {
                 self.budget.spend(16 * text.len() as u64)?;
                 let all: Vec<char> = text.chars().collect();
-                Ok(Value::text(
-                    &chosen(all.len()).into_iter().map(|at| all[at]).collect::<String>(),
-                ))
+                Ok(value.part(&chosen(all.len()).into_iter().map(|at| all[at]).collect::<String>()))
             }
             Value::List(items) | Value::Tuple(items) | Value::View("range", items) => {
                 let found = chosen(items.items.len())
@@ -751,6 +749,16 @@ impl<'n> Machine<'n> {
                 text.push(one)?;
                 text.push(other)?;
                 return Ok(Value::text(&text.text));
+            }
+            ("+", Value::Text(_) | Value::Safe(_), Value::Text(_) | Value::Safe(_)) => {
+                let mut text = python::Paid::new(budget);
+                for side in [left, right] {
+                    match side {
+                        Value::Safe(safe) => text.push(safe)?,
+                        other => text.push_escaped(other.as_text().unwrap_or_default())?,
+                    }
+                }
+                return Ok(Value::Safe(text.text.into()));
             }
             ("+", Value::List(one), Value::List(other))
             | ("+", Value::Tuple(one), Value::Tuple(other)) => {

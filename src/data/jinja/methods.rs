@@ -56,6 +56,10 @@ const TEXT: [&str; 44] = [
 const DICT: [&str; 5] = ["copy", "get", "items", "keys", "values"];
 const LIST: [&str; 3] = ["copy", "count", "index"];
 
+/// Those that make a text which is as safe as theirs, whatever they are given.
+const KEEPING: [&str; 9] =
+    ["capitalize", "casefold", "lower", "lstrip", "rstrip", "strip", "swapcase", "title", "upper"];
+
 /// What would change a value, which Transformers does not allow.
 const CHANGING: [&str; 13] = [
     "append",
@@ -76,7 +80,7 @@ const CHANGING: [&str; 13] = [
 /// The name of a method that the value has.
 pub(super) fn known(value: &Value, name: &str) -> Outcome<Option<&'static str>> {
     let names: &[&'static str] = match value {
-        Value::Text(_) => &TEXT,
+        Value::Text(_) | Value::Safe(_) => &TEXT,
         Value::Dict(_) => &DICT,
         Value::List(_) => &LIST,
         Value::Tuple(_) | Value::View("range", _) => &LIST[1..],
@@ -90,7 +94,7 @@ pub(super) fn known(value: &Value, name: &str) -> Outcome<Option<&'static str>> 
     let is_refused = match value {
         Value::List(_) => CHANGING.contains(&name),
         Value::Dict(_) => matches!(name, "clear" | "pop" | "popitem" | "setdefault" | "update"),
-        Value::Text(_) => matches!(name, "encode" | "translate" | "maketrans"),
+        Value::Text(_) | Value::Safe(_) => matches!(name, "encode" | "translate" | "maketrans"),
         _ => false,
     };
     if is_refused {
@@ -111,6 +115,12 @@ pub(super) fn call(
 ) -> Outcome {
     match value {
         Value::Text(text) => text_method(budget, text, name, arguments),
+        // Others give what they join to the text its escapes.
+        Value::Safe(text) => match text_method(budget, text, name, arguments)? {
+            Value::Text(made) if KEEPING.contains(&name) => Ok(Value::Safe(made)),
+            made @ (Value::Bool(_) | Value::Integer(_)) => Ok(made),
+            _ => Err(format!("the method `{name}` of a Markup is not known here")),
+        },
         Value::Dict(dict) => {
             let list = |values: Vec<Value>, kind| -> Outcome {
                 Ok(Value::View(kind, Rc::new(Items::new(budget.made(values)?)?)))
@@ -476,7 +486,7 @@ fn of_letters(text: &str, may_be: fn(&char) -> bool) -> Option<bool> {
 /// The text that a method was given.
 fn wanted(method: &str, value: Option<&Value>) -> Outcome<Rc<str>> {
     match value {
-        Some(Value::Text(text)) => Ok(text.clone()),
+        Some(Value::Text(text) | Value::Safe(text)) => Ok(text.clone()),
         _ => Err(format!("`{method}` takes a text")),
     }
 }

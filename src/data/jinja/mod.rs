@@ -6,9 +6,10 @@
 //! ```
 //!
 //! What Transformers sets is set here: blocks are trimmed, `break` and `continue` are there,
-//! nothing is escaped, values cannot be changed. Values print, compare and calculate as Python's
-//! do. A template may come from anybody, so everything that it does is paid from one budget, in
-//! time and memory alike, and nesting is bounded where it is read and where it runs.
+//! nothing is escaped but what is added to a text that `safe` has marked, values cannot be changed.
+//! Values print, compare and calculate as Python's do. A template may come from anybody, so
+//! everything that it does is paid from one budget, in time and memory alike, and nesting is
+//! bounded where it is read and where it runs.
 
 mod arguments;
 mod budget;

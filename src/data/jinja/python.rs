@@ -22,6 +22,20 @@ impl<'b> Paid<'b> {
         Ok(())
     }
 
+    /// Adds a text with the escapes that it needs beside a safe one.
+    pub(super) fn push_escaped(&mut self, text: &str) -> Outcome<()> {
+        for part in text.split_inclusive(['&', '<', '>', '\'', '"']) {
+            let (before, escape) =
+                [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('\'', "&#39;"), ('"', "&#34;")]
+                    .into_iter()
+                    .find_map(|(sign, escape)| Some((part.strip_suffix(sign)?, escape)))
+                    .unwrap_or((part, ""));
+            self.push(before)?;
+            self.push(escape)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn repeat(&mut self, text: &str, count: usize) -> Outcome<()> {
         self.budget.spend((text.len() as u64).saturating_mul(count as u64))?;
         self.text.push_str(&text.repeat(count));
@@ -32,7 +46,7 @@ impl<'b> Paid<'b> {
 /// `str(value)`.
 pub(super) fn str_of(value: &Value, budget: &Budget) -> Outcome<std::rc::Rc<str>> {
     match value {
-        Value::Text(text) => {
+        Value::Text(text) | Value::Safe(text) => {
             budget.spend(text.len() as u64)?;
             Ok(text.clone())
         }
@@ -69,6 +83,7 @@ fn write_repr(value: &Value, out: &mut Paid<'_>) -> Outcome<()> {
         Value::Integer(number) => out.push(&number.to_string()),
         Value::Float(number) => out.push(&float(*number)),
         Value::Text(text) => out.push(&quoted(text)),
+        Value::Safe(text) => out.push(&format!("Markup({})", quoted(text))),
         Value::List(items) => {
             out.push("[")?;
             write_all(&items.items, out)?;
@@ -200,7 +215,7 @@ fn write_json(value: &Value, settings: &Json, level: usize, out: &mut Paid<'_>) 
         Value::Bool(value) => out.push(if *value { "true" } else { "false" }),
         Value::Integer(number) => out.push(&number.to_string()),
         Value::Float(number) => out.push(&json_float(*number)),
-        Value::Text(text) => write_json_text(text, settings.ascii, out),
+        Value::Text(text) | Value::Safe(text) => write_json_text(text, settings.ascii, out),
         Value::List(items) | Value::Tuple(items) if items.items.is_empty() => out.push("[]"),
         Value::List(items) | Value::Tuple(items) => {
             out.push("[")?;
@@ -227,7 +242,7 @@ fn write_json(value: &Value, settings: &Json, level: usize, out: &mut Paid<'_>) 
                 }
                 newline(level + 1, out)?;
                 let key = match key {
-                    Value::Text(text) => text.to_string(),
+                    Value::Text(text) | Value::Safe(text) => text.to_string(),
                     Value::None => "null".to_string(),
                     Value::Bool(value) => value.to_string(),
                     Value::Integer(number) => number.to_string(),

@@ -3,11 +3,20 @@
 use super::{Fault, MAX_SOURCE, Template, Value};
 
 fn rendered(source: &str, variables: &serde_json::Value, strict: bool) -> Result<String, Fault> {
+    rendered_at(source, variables, strict, &|format| Ok(format!("the time as {format}")))
+}
+
+fn rendered_at(
+    source: &str,
+    variables: &serde_json::Value,
+    strict: bool,
+    now: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<String, Fault> {
     let mut template = Template::new(source)?;
     template.strict = strict;
     let variables = variables.as_object().into_iter().flatten();
     let variables = variables.map(|(name, value)| (name.clone(), Value::from_json(value)));
-    template.render(variables, &|format| Ok(format!("the time as {format}")))
+    template.render(variables, now)
 }
 
 /// `tests/fixtures/chat_templates.py` says how the texts were made.
@@ -36,6 +45,53 @@ fn templates_give_what_transformers_gives() {
     );
 }
 
+/// `tests/fixtures/family_templates.py` says whose templates these are and how the texts were made.
+/// `ORTHANT_TEMPLATES` may name a file that it has written with `--all`, with more of them.
+#[test]
+fn the_chat_templates_of_the_families_give_what_transformers_gives() {
+    let kept = include_str!("../../../tests/fixtures/family_templates.json");
+    assert_eq!(compare_templates(kept), 300);
+    if let Some(more) = std::env::var_os("ORTHANT_TEMPLATES") {
+        assert!(compare_templates(&std::fs::read_to_string(more).unwrap()) > 300);
+    }
+}
+
+/// How many texts and refusals of a fixture were compared. What differs is said of all of them.
+fn compare_templates(fixture: &str) -> usize {
+    let fixture: serde_json::Value = serde_json::from_str(fixture).unwrap();
+    let time: jiff::civil::DateTime = fixture["now"].as_str().unwrap().parse().unwrap();
+    let now =
+        |format: &str| jiff::fmt::strtime::format(format, time).map_err(|error| error.to_string());
+    let (mut compared, mut different) = (0, Vec::new());
+    for template in fixture["templates"].as_array().unwrap() {
+        for case in template["cases"].as_array().unwrap() {
+            let conversation = case["conversation"].as_str().unwrap();
+            let mut variables = fixture["conversations"][conversation].clone();
+            variables["documents"] = serde_json::Value::Null;
+            variables["add_generation_prompt"] = case["add_generation_prompt"].clone();
+            let given = variables.as_object_mut().unwrap();
+            given.entry("tools").or_insert(serde_json::Value::Null);
+            for more in [&template["special_tokens"], &case["variables"]] {
+                given.extend(more.as_object().unwrap().clone());
+            }
+            let source = template["template"].as_str().unwrap();
+            let is_same = match rendered_at(source, &variables, false, &now) {
+                Ok(text) => case["text"].as_str() == Some(text.as_str()),
+                // A template that refuses says why; what fails otherwise fails in other words.
+                Err(fault) => {
+                    case["refusal"].as_str().is_some_and(|words| fault.text.contains(words))
+                }
+            };
+            compared += 1;
+            if !is_same {
+                different.push(format!("{}: {conversation}", template["name"]));
+            }
+        }
+    }
+    assert!(different.is_empty(), "{} of {compared} differ: {different:#?}", different.len());
+    compared
+}
+
 #[test]
 fn what_is_not_known_or_not_allowed_is_refused_with_its_line() {
     for (source, line, words) in [
@@ -61,6 +117,9 @@ fn what_is_not_known_or_not_allowed_is_refused_with_its_line() {
         ("{{ 'ß'.casefold() }}", 1, "`casefold` of such a text beyond ASCII"),
         ("{{ 'Ⅷ'.isalpha() }}", 1, "`isalpha` of such a text beyond ASCII"),
         ("{{ '{:.3d}'.format(5) }}", 1, "the format `.3d` of a int"),
+        ("{{ ('a'|safe).split('<') }}", 1, "the method `split` of a Markup"),
+        ("{{ '%s'|safe|format('<') }}", 1, "the filter `format` of a Markup"),
+        ("{{ ('%s'|safe) % '<' }}", 1, "`%` between a Markup and a str"),
     ] {
         let fault = rendered(source, &serde_json::json!({}), false).unwrap_err();
         assert_eq!(fault.line, Some(line), "{source}: {fault}");

@@ -21,6 +21,8 @@ pub(in crate::data) enum Value {
     Integer(i128),
     Float(f64),
     Text(Rc<str>),
+    /// A text that needs no escapes, which Python calls `Markup`. What is added to it gets them.
+    Safe(Rc<str>),
     List(Rc<Items>),
     Tuple(Rc<Items>),
     /// What `range` and the methods of a dictionary give: a sequence that only prints otherwise.
@@ -165,6 +167,14 @@ impl Value {
         Self::Text(text.into())
     }
 
+    /// A part of this text, which is as safe as the whole.
+    pub(super) fn part(&self, text: &str) -> Self {
+        match self {
+            Self::Safe(_) => Self::Safe(text.into()),
+            _ => Self::text(text),
+        }
+    }
+
     pub(super) fn list(items: Vec<Self>) -> Outcome {
         Ok(Self::List(Rc::new(Items::new(items)?)))
     }
@@ -224,6 +234,7 @@ impl Value {
             Self::Integer(_) => "int",
             Self::Float(_) => "float",
             Self::Text(_) => "str",
+            Self::Safe(_) => "Markup",
             Self::List(_) => "list",
             Self::Tuple(_) => "tuple",
             Self::View(kind, _) => kind,
@@ -249,7 +260,7 @@ impl Value {
             Self::Bool(value) => *value,
             Self::Integer(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
-            Self::Text(text) => !text.is_empty(),
+            Self::Text(text) | Self::Safe(text) => !text.is_empty(),
             Self::List(items) | Self::Tuple(items) | Self::View(_, items) => {
                 !items.items.is_empty()
             }
@@ -270,7 +281,7 @@ impl Value {
     pub(super) fn items(&self, budget: &Budget) -> Outcome<Vec<Self>> {
         let items = match self {
             Self::Undefined(_) => Vec::new(),
-            Self::Text(text) => {
+            Self::Text(text) | Self::Safe(text) => {
                 budget.spend(32 * text.len() as u64)?;
                 text.chars().map(|c| Self::text(c.encode_utf8(&mut [0; 4]))).collect()
             }
@@ -292,7 +303,7 @@ impl Value {
 
     pub(super) fn as_text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text),
+            Self::Text(text) | Self::Safe(text) => Some(text),
             _ => None,
         }
     }
@@ -333,12 +344,12 @@ impl Value {
             #[allow(clippy::float_cmp, reason = "equal as Python has it")]
             return Ok(one == other);
         }
+        if let (Some(one), Some(other)) = (self.as_text(), other.as_text()) {
+            budget.spend(one.len().min(other.len()) as u64 / 16)?;
+            return Ok(one == other);
+        }
         match (self, other) {
             (Self::Undefined(_), Self::Undefined(_)) | (Self::None, Self::None) => Ok(true),
-            (Self::Text(one), Self::Text(other)) => {
-                budget.spend(one.len().min(other.len()) as u64 / 16)?;
-                Ok(one == other)
-            }
             (Self::List(one), Self::List(other)) | (Self::Tuple(one), Self::Tuple(other)) => {
                 same_items(one, other)
             }
@@ -371,12 +382,12 @@ impl Value {
         if let (Some(one), Some(other)) = (self.as_float(), other.as_float()) {
             return Ok(one.partial_cmp(&other));
         }
+        if let (Some(one), Some(other)) = (self.as_text(), other.as_text()) {
+            budget.spend(one.len().min(other.len()) as u64 / 16)?;
+            // Bytes of UTF-8 are in the order of their characters.
+            return Ok(Some(one.cmp(other)));
+        }
         match (self, other) {
-            (Self::Text(one), Self::Text(other)) => {
-                budget.spend(one.len().min(other.len()) as u64 / 16)?;
-                // Bytes of UTF-8 are in the order of their characters.
-                Ok(Some(one.cmp(other)))
-            }
             (Self::List(one), Self::List(other)) | (Self::Tuple(one), Self::Tuple(other)) => {
                 for (one, other) in one.items.iter().zip(&other.items) {
                     if !one.equals(other, budget)? {
@@ -392,7 +403,7 @@ impl Value {
     /// Whether `self` holds `value`.
     pub(super) fn contains(&self, value: &Self, budget: &Budget) -> Outcome<bool> {
         match self {
-            Self::Text(text) => {
+            Self::Text(text) | Self::Safe(text) => {
                 let part = value
                     .as_text()
                     .ok_or_else(|| format!("a {} cannot be in a str", value.kind()))?;
@@ -415,7 +426,7 @@ impl Value {
     pub(super) fn length(&self, budget: &Budget) -> Outcome<usize> {
         match self {
             Self::Undefined(_) => Ok(0),
-            Self::Text(text) => {
+            Self::Text(text) | Self::Safe(text) => {
                 budget.spend(text.len() as u64)?;
                 Ok(text.chars().count())
             }
