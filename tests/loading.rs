@@ -137,7 +137,12 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
         .unwrap();
     refused(&place, &["outside its folder"]);
     std::fs::remove_file(path("model.safetensors.index.json")).unwrap();
-    refused(&place, &["no model.safetensors", "model-0.safetensors"]);
+    refused(&place, &["no model.safetensors", "\"model-0.safetensors\"; rename it"]);
+    let shard = "model-00001-of-00003.safetensors";
+    std::fs::rename(path("model-0.safetensors"), path(shard)).unwrap();
+    std::fs::remove_file(path("model-1.safetensors")).unwrap();
+    std::fs::remove_file(path("model-2.safetensors")).unwrap();
+    refused(&place, &[shard, "copy the model.safetensors.index.json beside them"]);
 
     // One tensor of another shape, one of another type, and none at all.
     for (tensor, words) in [
@@ -178,6 +183,8 @@ fn what_is_wrong_with_a_folder_is_said_before_training_starts() {
     )
     .unwrap();
     refused(&place, &["\"gpt2\"", "\"qwen3\", \"qwen2\", \"llama\"", "config.json"]);
+    edit(&path("config.json"), "model_type", json!("gemma3"));
+    refused(&place, &["\"gemma3\"", "the Gemma 3 models without images", "\"gemma3_text\""]);
 }
 
 /// Changes one field of a JSON file; the file may have a byte order mark from then on.
@@ -515,7 +522,14 @@ fn names_with_a_prefix_are_read_and_tensors_that_belong_nowhere_are_refused() {
     layers(1 << 31);
     refused(&place, &["num_hidden_layers is 2147483648", "at most"]);
     layers(1000);
-    refused(&place, &["model.layers.2.input_layernorm.weight", "missing", "asks for 1000 layers"]);
+    refused(
+        &place,
+        &[
+            "model.layers.2.input_layernorm.weight",
+            "missing",
+            "asks for 1000 layers of type \"qwen3\"",
+        ],
+    );
     layers(2);
     edit(&place.model().join("config.json"), "max_position_embeddings", (1u64 << 24).into());
     assert_eq!(read(&place.model()).weights.hash().unwrap(), expected);

@@ -51,7 +51,7 @@ def write_model(package, out):
         read = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
         # A model that Transformers knows as quantised is not saved, although its weights are whole.
         settings = read.config.to_dict()
-        settings.pop("quantization_config")
+        settings.pop("quantization_config", None)
         model = type(read)(type(read.config)(**settings))
         model.load_state_dict(read.state_dict())
         model.save_pretrained(out)

@@ -218,9 +218,40 @@ impl Workload {
     }
 
     /// Tokens of the largest micro-batch: a sequence that is longer than the limit is one by
-    /// itself.
+    /// itself. Where attention pads, what counts is how many responses there are, and these have
+    /// all their tokens.
     fn batch_tokens(&self) -> usize {
+        if self.pads() {
+            return self.padded_batch().0;
+        }
         self.micro_batch_tokens.max(self.prompt + self.new_tokens).min(self.step_tokens())
+    }
+
+    /// Whether attention is done by plain operations, which give every response its prompt again
+    /// and pad all to one length.
+    fn pads(&self) -> bool {
+        let is_too_large =
+            !self.on_cpu && self.shape.head_dim > largest_device_head(data_type(self.precision));
+        !self.is_fused() || is_too_large
+    }
+
+    /// Tokens of the largest micro-batch of responses that have all their tokens: as they are
+    /// packed, and as they are padded.
+    fn padded_batch(&self) -> (usize, usize) {
+        let longest = self.prompt + self.new_tokens;
+        let (mut largest, mut packed, mut sequences) = ((0, 0), 0, 0);
+        for response in 0..self.prompts * self.group_size {
+            let is_first_of_group = response % self.group_size == 0;
+            let more = self.new_tokens + if is_first_of_group { self.prompt } else { 0 };
+            if packed > 0 && packed + more > self.micro_batch_tokens {
+                (packed, sequences) = (0, 0);
+            }
+            let brings_prompt = packed == 0 || is_first_of_group;
+            packed += self.new_tokens + if brings_prompt { self.prompt } else { 0 };
+            sequences += 1 + usize::from(brings_prompt);
+            largest = largest.max((packed, sequences * longest));
+        }
+        largest
     }
 
     /// Tokens of all responses of a step, which share their groups' prompts.
@@ -228,7 +259,24 @@ impl Workload {
         self.prompts * (self.prompt + self.group_size * self.new_tokens)
     }
 
-    /// Bytes that the graph of one layer keeps per token.
+    /// Bytes that the graph of one layer keeps of the largest micro-batch.
+    fn layer_of_batch(&self) -> usize {
+        let padded = if self.pads() { self.padded_batch().1 } else { 0 };
+        self.batch_tokens() * self.layer_bytes() + padded * self.padded_bytes()
+    }
+
+    /// Bytes that attention by plain operations keeps per padded token.
+    fn padded_bytes(&self) -> usize {
+        let shape = &self.shape;
+        let (heads, longest) = (shape.num_attention_heads, self.prompt + self.new_tokens);
+        let (q, kv) = (heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim);
+        // Queries twice, keys three times, values and the result twice, as wide as the queries but
+        // for what keys and values are before they are repeated; of scores in elements of two
+        // bytes, most being in `f32`.
+        self.element() * (7 * q + 4 * kv) + 2 * 13 * heads * longest
+    }
+
+    /// Bytes that the graph of one layer keeps per token, but for what is padded.
     fn layer_bytes(&self) -> usize {
         let shape = &self.shape;
         let (d, mlp) = (shape.hidden_size, shape.intermediate_size);
@@ -252,16 +300,10 @@ impl Workload {
         // Of the layers that rotate, spread over all.
         let rotated = shape.num_hidden_layers - shape.unrotated.len().min(shape.num_hidden_layers);
         let rotated = (q + kv) * rotated / shape.num_hidden_layers.max(1);
-        // In elements of two bytes.
-        let unfused_attention =
-            8 * q + 4 * kv + 13 * shape.num_attention_heads * (self.prompt + self.new_tokens);
         if self.is_fused() {
             // Outputs of: norms; two sums with their projections (d); projections to q, k, v and
             // their biases; rotary (q, kv) and attention (q); gate, up, product (mlp).
-            let is_too_large =
-                !self.on_cpu && shape.head_dim > largest_device_head(data_type(self.precision));
-            let attention = if is_too_large { unfused_attention } else { q };
-            let layer = norms + projected + rotated + attention + 4 * d + 3 * mlp;
+            let layer = norms + projected + rotated + q + 4 * d + 3 * mlp;
             return self.element() * (layer + added);
         }
         let projections = projected + 2 * d + 2 * mlp;
@@ -269,7 +311,7 @@ impl Workload {
             Activation::Silu => 2 * mlp + 2 * d,
             Activation::GeluTanh => mlp + 2 * d,
         };
-        self.element() * (norms + 4 * rotated + projections + rest + unfused_attention + added)
+        self.element() * (norms + 4 * rotated + projections + rest + q + added)
     }
 
     /// Bytes that backward through one layer holds per token beside the graph.
@@ -299,7 +341,7 @@ impl Workload {
         let is_lora = matches!(self.adapter, Adapter::Lora(_));
         let largest = if is_lora { 0 } else { shape.vocab_size * shape.hidden_size };
         let tokens = self.batch_tokens();
-        let layer = tokens * self.layer_bytes();
+        let layer = self.layer_of_batch();
         let (layers, d) = (shape.num_hidden_layers, shape.hidden_size);
         let inputs = tokens * d * element * (layers + 1);
         // Embeddings before they are scaled.
@@ -506,11 +548,11 @@ pub(super) mod tests {
             let plain = workload(precision, false);
             let heads = 2048 / head_dim;
             let shape = DecoderSpec { head_dim, num_attention_heads: heads, ..plain.shape.clone() };
-            Workload { shape, ..plain }.layer_bytes()
+            Workload { shape, ..plain }.layer_of_batch()
         };
-        let scores = 13 * 8 * 1200;
-        assert!(of(Precision::F32, 256) > of(Precision::F32, 128) + 4 * scores);
-        assert!(of(Precision::Bf16, 256) < of(Precision::Bf16, 128) + 2 * scores);
+        let scores = 2 * 13 * 8 * 1200 * 1200;
+        assert!(of(Precision::F32, 256) > of(Precision::F32, 128) + scores);
+        assert!(of(Precision::Bf16, 256) < of(Precision::Bf16, 128) + scores);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::adapter::ADAPTER_CONFIG;
 use super::adapter_files::{AdapterFiles, FittingAdapter};
 use super::bundled;
 use super::decoder::{DecoderSpec, EMBEDDINGS, HEAD, LAYERS};
+use super::device::data_type;
 use super::hub;
 use super::language_model::{LanguageModel, check_tokens};
 use super::settings::ModelSettings;
@@ -32,6 +33,9 @@ pub struct ModelFiles {
     adapter: Option<FittingAdapter>,
     /// In how many bits its linear layers are to be kept.
     quantised: Option<Quantisation>,
+    /// The type whose values the weights have: the precision of the run that trained the adapter.
+    /// Left out, the one that they are loaded in.
+    rounded: Option<DType>,
     /// Names the source in messages.
     origin: String,
 }
@@ -97,7 +101,16 @@ impl ModelFiles {
         let located = |error: Error| Error::input(format!("{error} ({origin})"));
         check_tokens(&config, &tokenizer).map_err(located)?;
         settings.compare(&config, &tokenizer)?;
-        Ok(Self { config, tokenizer, settings, tensors, adapter: None, quantised: None, origin })
+        Ok(Self {
+            config,
+            tokenizer,
+            settings,
+            tensors,
+            adapter: None,
+            quantised: None,
+            rounded: None,
+            origin,
+        })
     }
 
     fn open_adapter(folder: &Path, base: Option<&ModelSource>) -> Result<Self> {
@@ -126,9 +139,10 @@ impl ModelFiles {
         }
         // It was trained on its base model as the run had it.
         let run = RunDir::checkpoint_experiment(folder)?;
-        let quantised = run.and_then(|experiment| experiment.quantize_base);
+        let quantised = run.as_ref().and_then(|experiment| experiment.quantize_base);
+        let rounded = run.map(|experiment| data_type(experiment.precision));
         let origin = folder.display().to_string();
-        Ok(Self { adapter: Some(adapter), quantised, origin, ..model })
+        Ok(Self { adapter: Some(adapter), quantised, rounded, origin, ..model })
     }
 
     /// Shape and tokenizer of a model on the hub, without downloading its weights. It cannot be
@@ -156,9 +170,15 @@ impl ModelFiles {
 
     /// Loads it. A device without room for the weights is an input error.
     pub fn load(self, dtype: DType, device: &Device) -> Result<LanguageModel> {
-        // An adapter's base model is decoded where the two are merged.
-        let kept = self.quantised.filter(|_| self.is_whole());
-        let needed = self.config.weight_bytes(dtype.size_in_bytes(), kept) as u64;
+        // An adapter's base model is decoded where the two are merged: both forms are there then.
+        let (size, quantised) = (dtype.size_in_bytes(), self.quantised);
+        let needed = if self.is_whole() {
+            self.config.weight_bytes(size, quantised)
+        } else {
+            let codes = quantised.map_or(0, |_| self.config.weight_bytes(0, quantised));
+            self.config.weight_bytes(size, None) + codes
+        };
+        let needed = needed as u64;
         if let Some(free) = machine::available(device).filter(|&free| free < needed) {
             return Err(Error::input(format!(
                 "the weights take {} in {dtype:?}, but {} has {} free; {} ({})",
@@ -176,7 +196,8 @@ impl ModelFiles {
         let tensors = self
             .tensors
             .ok_or_else(|| Error::failed(format!("{} was not downloaded", self.origin)))?;
-        let weights = Weights::of_files(&self.config, &tensors, dtype, device, self.quantised)?;
+        let rounded = self.rounded.unwrap_or(dtype);
+        let weights = Weights::of_files(&self.config, &tensors, dtype, device, quantised, rounded)?;
         let model =
             LanguageModel::new(self.config, self.tokenizer, weights).map_err(
                 |error| match error {
@@ -273,8 +294,9 @@ fn check_tensors(config: &DecoderSpec, tensors: &TensorFiles) -> Result<()> {
                  \"tie_word_embeddings\": true"
             )),
             name if name.starts_with(LAYERS) && !tensors.has(name) => Error::input(format!(
-                "{error}; config.json asks for {} layers",
-                config.num_hidden_layers
+                "{error}; config.json asks for {} layers of type {:?}, which have it",
+                config.num_hidden_layers,
+                config.family.name()
             )),
             _ => error,
         })?;

@@ -40,6 +40,6 @@ impl Weights {
 
     /// Reads the weights of a model of this shape from a Hugging Face folder, whole or in shards.
     pub fn read(spec: &DecoderSpec, folder: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        Self::of_files(spec, &TensorFiles::open(folder)?, dtype, device, None)
+        Self::of_files(spec, &TensorFiles::open(folder)?, dtype, device, None, dtype)
     }
 }

@@ -97,7 +97,7 @@ impl LanguageModel {
     /// and rounded to their type.
     pub fn merged(self) -> Result<Self> {
         let Some(adapter) = &self.adapter else { return Ok(self) };
-        let weights = self.weights.dequantised()?;
+        let weights = self.weights.dequantised(self.trainable.head().dtype())?;
         adapter.merge_into(&weights)?;
         Ok(Self::new(self.config, self.tokenizer, weights)?.with_settings(self.settings))
     }
@@ -129,10 +129,10 @@ impl LanguageModel {
         if let Some(adapter) = &self.adapter {
             return adapter.write(folder);
         }
-        let weights = self.weights.clone().dequantised()?;
+        let dtype = self.trainable.head().dtype();
+        let weights = self.weights.clone().dequantised(dtype)?;
         weights.write(&folder.join(WHOLE), str::to_string)?;
         let path = folder.join("config.json");
-        let dtype = self.trainable.head().dtype();
         std::fs::write(&path, self.settings.config_json(&self.config, dtype))
             .map_err(Error::io("writing the model's shape", &path))?;
         let path = folder.join("generation_config.json");

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::experiment::Quantisation;
 use crate::kernels::Nf4;
 use crate::weights::{TensorFiles, Weights};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Var};
 
 impl Part {
     /// Whether it can be kept in few bits: linear layers can.
@@ -39,15 +39,17 @@ impl DecoderSpec {
 }
 
 impl Weights {
-    /// Reads the tensors of a model of this shape, one after another, each converted on the way.
-    /// One that is to be in few bits is in memory as `f32` until it has been encoded, which does
-    /// without the rounding to `dtype`.
+    /// Reads the tensors of a model of this shape, one after another, each converted on the way to
+    /// `dtype`, with the values that it has as `rounded`. One that is to be in few bits is in
+    /// memory as `f32` until it has been encoded, which does without that rounding; it then stands
+    /// for elements of type `rounded`.
     pub(super) fn of_files(
         spec: &DecoderSpec,
         files: &TensorFiles,
         dtype: DType,
         device: &Device,
         quantised: Option<Quantisation>,
+        rounded: DType,
     ) -> Result<Self> {
         let (mut variables, mut matrices) = (Vec::new(), Vec::new());
         for part in spec.parts() {
@@ -55,10 +57,13 @@ impl Weights {
             match quantised {
                 Some(Quantisation::Nf4) if part.is_quantisable() => {
                     let read = files.read(name, shape, DType::F32, &Device::Cpu)?;
-                    matrices.push((part.name, Nf4::quantize(read.as_tensor(), dtype, device)?));
+                    matrices.push((part.name, Nf4::quantize(read.as_tensor(), rounded, device)?));
                 }
                 _ => {
-                    let read = files.read(name, shape, dtype, device)?;
+                    let mut read = files.read(name, shape, rounded, device)?;
+                    if dtype != rounded {
+                        read = Var::from_tensor(&read.as_tensor().to_dtype(dtype)?)?;
+                    }
                     variables.push((part.name, read));
                 }
             }

@@ -44,10 +44,11 @@ impl Weights {
         self
     }
 
-    /// The same with every matrix in four bits as a variable.
-    pub(crate) fn dequantised(mut self) -> Result<Self> {
+    /// The same with every matrix in four bits as a variable of type `dtype`, which holds the values
+    /// that the matrix stands for in its own type.
+    pub(crate) fn dequantised(mut self, dtype: DType) -> Result<Self> {
         for (name, matrix) in std::mem::take(&mut self.quantised) {
-            self.variables.insert(name, Var::from_tensor(&matrix.dequantize()?)?);
+            self.variables.insert(name, Var::from_tensor(&matrix.dequantize()?.to_dtype(dtype)?)?);
         }
         Ok(self)
     }

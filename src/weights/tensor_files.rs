@@ -470,6 +470,9 @@ fn no_weights(folder: &Path) -> Error {
         .or_else(|| names.iter().find(|name| is_of(name, "safetensors")));
     let found = match other {
         None => "copy the weights there".to_string(),
+        Some(shard) if shard.contains("-of-") && is_of(shard, "safetensors") => {
+            format!("there is {shard:?}, one of several shards; copy the {INDEX} beside them")
+        }
         Some(other) if is_of(other, "safetensors") => {
             format!(
                 "there is {other:?}; rename it, or write the model with Transformers' \

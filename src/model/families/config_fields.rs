@@ -4,7 +4,7 @@
 //! | A field that | |
 //! |---|---|
 //! | is read | is in [`READ`] or in the family's [`Rules`] |
-//! | changes the network, but not at its default | is in [`defaults`] or in the family's [`Rules`], and refused at any other value |
+//! | changes the network, but not at its default | is in [`defaults`], and refused at any other value |
 //! | changes nothing of what this program does | is in [`HARMLESS`] or in the family's [`Rules`], and kept |
 //! | asks for a network of another kind | is in [`REFUSED`] |
 //! | nobody here knows | is refused, unless its value says no more than its absence: null, false, or empty |
@@ -13,6 +13,7 @@
 //! are in [`defaults`]. The names are those of Transformers' configurations, from version 4 to 5,
 //! and of the tools that write into them.
 
+use super::family::Network;
 use crate::error::Result;
 use crate::kernels::Activation;
 use crate::model::fields::Fields;
@@ -40,19 +41,22 @@ const READ: [&str; 17] = [
 ];
 
 /// Fields that would change the network, each with the only value that this program has.
-fn defaults(activation: Activation) -> Vec<(&'static str, Value)> {
+fn defaults(network: &Network) -> Vec<(&'static str, Value)> {
     let is = |value: Value, names: &[&'static str]| {
         names.iter().map(|name| (*name, value.clone())).collect::<Vec<_>>()
     };
     [
         is(
-            json!(activation_name(activation)),
+            json!(activation_name(network.activation)),
             &["hidden_act", "hidden_activation", "activation_function"],
         ),
+        is(json!(network.qk_norm.is_some()), &["use_qk_norm", "qk_norm"]),
+        is(json!(network.qkv_bias), &["qkv_bias"]),
         // Whatever has a bias or a window elsewhere, and networks of other kinds.
         is(
             json!(false),
             &[
+                "attention_bias",
                 "attn_output_gate",
                 "mlp_bias",
                 "lm_head_bias",
@@ -82,6 +86,11 @@ fn defaults(activation: Activation) -> Vec<(&'static str, Value)> {
                 "hidden_dropout_prob",
                 "layerdrop",
                 "resid_pdrop",
+            ],
+        ),
+        is(
+            json!(0),
+            &[
                 "num_experts",
                 "num_local_experts",
                 "num_nextn_predict_layers",
@@ -151,22 +160,20 @@ pub(in crate::model) const HARMLESS: &str = "\
 pub(super) struct Rules {
     /// Fields that are read.
     pub(super) read: &'static [&'static str],
-    /// Fields that would change the network, each with the only value that this program has.
-    pub(super) fixed: &'static [(&'static str, bool)],
     /// Fields that change nothing.
     pub(super) harmless: &'static [&'static str],
 }
 
 impl Rules {
     /// Refuses a configuration with a field that says what this program does not do.
-    pub(super) fn check(&self, fields: &Fields, activation: Activation) -> Result<()> {
+    pub(super) fn check(&self, fields: &Fields, network: &Network) -> Result<()> {
         for (name, why) in REFUSED {
             if fields.get(name).is_some() {
                 return Err(fields.wrong(name, why));
             }
         }
-        let own = self.fixed.iter().map(|(name, value)| (*name, json!(value)));
-        let defaults: Vec<_> = defaults(activation).into_iter().chain(own).collect();
+        let mut defaults = defaults(network);
+        defaults.retain(|(name, _)| !self.harmless.contains(name));
         let own = self.read.iter().chain(self.harmless).copied();
         let known = READ.into_iter().chain(HARMLESS.split_whitespace()).chain(own);
         let right = "what that changes is not known here, so the model is refused; take the field \

@@ -50,12 +50,6 @@ pub(super) static FAMILY: Family = Family {
             "sliding_window",
             "sliding_window_pattern",
         ],
-        fixed: &[
-            ("attention_bias", false),
-            ("qkv_bias", false),
-            ("use_qk_norm", true),
-            ("qk_norm", true),
-        ],
         // The first is a note beside `layer_types`.
         harmless: &["_sliding_window_pattern", "cache_implementation"],
     },

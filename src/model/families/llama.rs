@@ -14,12 +14,6 @@ pub(super) static FAMILY: Family = Family {
     silent: Silent { end: Some(2), ..Silent::USUAL },
     rules: Rules {
         read: &[],
-        fixed: &[
-            ("attention_bias", false),
-            ("qkv_bias", false),
-            ("use_qk_norm", false),
-            ("qk_norm", false),
-        ],
         // Notes of those who made SmolLM2.
         harmless: &["is_llama_config", "transformers.js_config"],
     },

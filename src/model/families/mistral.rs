@@ -15,16 +15,7 @@ pub(super) static FAMILY: Family = Family {
     has_own_sliding_rope: false,
     network: Network::LLAMA,
     silent: Silent { kv_heads: Some(8), positions: 131_072, end: Some(2), ..Silent::USUAL },
-    rules: Rules {
-        read: &["sliding_window"],
-        fixed: &[
-            ("attention_bias", false),
-            ("qkv_bias", false),
-            ("use_qk_norm", false),
-            ("qk_norm", false),
-        ],
-        harmless: &[],
-    },
+    rules: Rules { read: &["sliding_window"], harmless: &[] },
     read: |fields, spec| {
         let silent = (!fields.has("sliding_window")).then_some(WINDOW);
         let window = fields.count("sliding_window")?.or(silent);

@@ -71,10 +71,19 @@ fn known() -> String {
     listed(FAMILIES.map(|family| format!("{:?}", family.name)), FAMILIES.len())
 }
 
+/// What is there instead of some types that cannot be loaded, as the end of a message.
+fn near(kind: &str) -> &'static str {
+    match kind {
+        "gemma3" => ", of which the Gemma 3 models without images (270M, 1B) have \"gemma3_text\"",
+        "qwen3_moe" | "qwen3_vl" => ", of which the dense Qwen3 models have \"qwen3\"",
+        _ => "; choose a model of one of them",
+    }
+}
+
 /// Takes what is known from a `config.json`, and refuses what would change the network.
 pub(super) fn read(fields: &Fields) -> Result<DecoderSpec> {
     let family = family(fields)?;
-    family.rules.check(fields, family.network.activation)?;
+    family.rules.check(fields, &family.network)?;
     let spec = (family.read)(fields, config_json::read(fields, family)?)?;
     spec.validate()?;
     Ok(spec)
@@ -94,9 +103,11 @@ fn family(fields: &Fields) -> Result<&'static Family> {
     let family = match (fields.text("model_type")?, classes.first()) {
         (Some(kind), _) => Family::named(kind).ok_or_else(|| {
             Error::input(format!(
-                "config.json describes a model of type {:?}; the types that can be loaded are {}",
+                "config.json describes a model of type {:?}; the types that can be loaded are \
+                 {}{}",
                 cut(kind, MOST_SHOWN),
-                known()
+                known(),
+                near(kind)
             ))
         })?,
         (None, Some(class)) => of_class(class).ok_or_else(|| {
@@ -112,7 +123,7 @@ fn family(fields: &Fields) -> Result<&'static Family> {
         }
     };
 
-    if classes.iter().find(|class| !family.has(class)).is_none() {
+    if classes.iter().all(|class| family.has(class)) {
         Ok(family)
     } else {
         let known = listed(family.classes, family.classes.len());

@@ -17,16 +17,7 @@ pub(super) static FAMILY: Family = Family {
         ..Network::LLAMA
     },
     silent: Silent { end: Some(50_279), eps: 1e-5, ..Silent::USUAL },
-    rules: Rules {
-        read: &[],
-        fixed: &[
-            ("attention_bias", false),
-            ("qkv_bias", false),
-            ("use_qk_norm", true),
-            ("qk_norm", true),
-        ],
-        harmless: &[],
-    },
+    rules: Rules { read: &[], harmless: &[] },
     read: |_, spec| Ok(spec),
     // Transformers pads with a token of its own where `pad_token_id` is silent.
     write: |_| vec![("attention_bias", json!(false)), ("pad_token_id", json!(null))],

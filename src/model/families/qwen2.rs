@@ -16,8 +16,8 @@ pub(super) static FAMILY: Family = Family {
         // `sliding_window` is the width of windows, which no layer has where `use_sliding_window`
         // is false.
         read: &["layer_types", "sliding_window"],
-        fixed: &[("qkv_bias", true), ("use_qk_norm", false), ("qk_norm", false)],
-        harmless: &[],
+        // Queries, keys and values have biases, whatever it says.
+        harmless: &["attention_bias"],
     },
     read: |fields, spec| {
         check_full_attention(fields, spec.num_hidden_layers)?;

@@ -17,12 +17,6 @@ pub(super) static FAMILY: Family = Family {
         // `sliding_window` is the width of windows, which no layer has where `use_sliding_window`
         // is false.
         read: &["layer_types", "sliding_window"],
-        fixed: &[
-            ("attention_bias", false),
-            ("qkv_bias", false),
-            ("use_qk_norm", true),
-            ("qk_norm", true),
-        ],
         harmless: &[],
     },
     read: |fields, spec| {

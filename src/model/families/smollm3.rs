@@ -26,12 +26,6 @@ pub(super) static FAMILY: Family = Family {
         // `sliding_window` is the width of windows, which no layer has where `use_sliding_window`
         // is false.
         read: &["layer_types", "no_rope_layers", "no_rope_layer_interval", "sliding_window"],
-        fixed: &[
-            ("attention_bias", false),
-            ("qkv_bias", false),
-            ("use_qk_norm", false),
-            ("qk_norm", false),
-        ],
         harmless: &[],
     },
     read: |fields, spec| {

@@ -77,7 +77,20 @@ fn written_configurations_read_back_equal() {
 fn check_fields(text: &str) -> Result<()> {
     let fields = Fields::parse("config.json", text)?;
     let family = family(&fields)?;
-    family.rules.check(&fields, family.network.activation)
+    family.rules.check(&fields, &family.network)
+}
+
+#[test]
+fn biases_that_a_family_always_has_can_be_said_or_denied() {
+    for value in [true, false] {
+        let text = format!(r#"{{"model_type": "qwen2", "attention_bias": {value}}}"#);
+        check_fields(&text).unwrap();
+    }
+    let error = check_fields(r#"{"model_type": "llama", "attention_bias": true}"#).unwrap_err();
+    assert!(error.to_string().contains("only false"), "{error}");
+    let error = check_fields(r#"{"model_type": "llama", "num_experts": 8}"#).unwrap_err();
+    assert!(error.to_string().contains("num_experts is 8; that is not supported, only 0"));
+    assert!(!error.to_string().contains("0.0"), "{error}");
 }
 
 fn checked(text: &str) -> Result<()> {
