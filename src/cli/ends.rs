@@ -2,7 +2,7 @@
 
 use super::terminal::{note, say};
 use crate::error::{Error, Result};
-use crate::run::RunSnapshot;
+use crate::run::{EvaluationRecord, RunSnapshot};
 use crate::trainer::RunEnd;
 
 /// A run that a window started, and how it ended.
@@ -74,17 +74,8 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
             snapshot.info.directory.join(format!("checkpoints/step_{step:06}")).display()
         )?;
     }
-    if let (Some(first), Some(last)) = (snapshot.evaluations.first(), snapshot.evaluations.last())
-        && last.step > first.step
-    {
-        for ((k, before), (_, after)) in first.pass_at.iter().zip(&last.pass_at) {
-            say!(
-                "{}: pass@{k} {:.1} % -> {:.1} %",
-                last.suite,
-                100.0 * before.value,
-                100.0 * after.value
-            )?;
-        }
+    for line in progress(&snapshot.evaluations) {
+        say!("{line}")?;
     }
     if json {
         let line = serde_json::json!({
@@ -98,10 +89,60 @@ fn summarize(snapshot: &RunSnapshot, end: RunEnd, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// What became of each suite that was evaluated more than once, a line for each k.
+fn progress(evaluations: &[EvaluationRecord]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, first) in evaluations.iter().enumerate() {
+        if evaluations[..index].iter().any(|before| before.suite == first.suite) {
+            continue;
+        }
+        let last = evaluations.iter().rfind(|record| record.suite == first.suite);
+        let Some(last) = last.filter(|last| last.step > first.step) else { continue };
+        for &(k, before) in &first.pass_at {
+            if let Some(after) = last.pass(k) {
+                let [before, after] = [before, after].map(|estimate| 100.0 * estimate.value);
+                lines.push(format!("{}: pass@{k} {before:.1} % -> {after:.1} %", first.suite));
+            }
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::RunInfo;
+    use crate::run::{Estimate, RunInfo};
+
+    #[test]
+    fn each_suite_is_compared_with_its_own_beginning() {
+        let record = |suite: &str, step, values: &[(usize, f64)]| {
+            let estimate = |value| Estimate { value, low: 0.0, high: 1.0 };
+            EvaluationRecord {
+                step,
+                suite: suite.to_owned(),
+                problems: 4,
+                samples: 4,
+                pass_at: values.iter().map(|&(k, value)| (k, estimate(value))).collect(),
+                maj_at: Vec::new(),
+                length_mean: 1.0,
+                truncated_ratio: 0.0,
+                no_answer_ratio: 0.0,
+                seconds: 1.0,
+            }
+        };
+        let records = [
+            record("easy", 0, &[(1, 0.25), (4, 0.5)]),
+            record("hard", 0, &[(1, 0.0)]),
+            record("once", 0, &[(1, 0.5)]),
+            record("easy", 20, &[(1, 0.5), (4, 0.75)]),
+            record("easy", 40, &[(1, 0.75)]),
+            record("hard", 40, &[(1, 0.125), (2, 0.2)]),
+        ];
+        assert_eq!(
+            progress(&records),
+            ["easy: pass@1 25.0 % -> 75.0 %", "hard: pass@1 0.0 % -> 12.5 %"]
+        );
+    }
 
     #[test]
     fn a_run_that_was_continued_in_the_window_ended_as_it_did_then() {
