@@ -233,7 +233,9 @@ fn merged_into_what_it_was_trained_on(settings: &str, dtype: DType) {
     let place = Workplace::new();
     let run = place.run_parity(&place.parity_experiment(2, &with_nf4(settings)));
     let read = checkpoint(&run.folder, 2);
-    assert_eq!(read.weights.quantised().count(), 2 * 7);
+    // Read in another type than the run's, they are decoded at once.
+    let matrices = if dtype == DType::F32 { 2 * 7 } else { 0 };
+    assert_eq!(read.weights.quantised().count(), matrices);
     let folder = run.folder.join("checkpoints/step_000002");
     let settings = json(&folder.join("adapter_config.json"));
     let base = place.model().canonicalize().unwrap();

@@ -59,24 +59,30 @@ fn suggest(found: &str, expected: &[&str]) -> String {
 
 /// What is wrong where a choice has brackets that do not belong to it, or lacks those that do.
 fn brackets(error: &ron::error::SpannedError, text: &str) -> Option<String> {
+    let lacks = match error.code {
+        ron::Error::ExpectedStructLike => true,
+        ron::Error::ExpectedComma => false,
+        _ => return None,
+    };
     let at = error.span.end;
-    let line_start: usize = text.split_inclusive('\n').take(at.line - 1).map(str::len).sum();
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    let column = line.char_indices().nth(at.col - 1).map_or(line.len(), |(place, _)| place);
-    let (before, after) = line.split_at(column);
-    let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |i| i + 1);
-    let name = &before[start..];
+    let mut lines = text.split_inclusive('\n');
+    let above: usize = lines.by_ref().take(at.line.saturating_sub(1)).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    let column = line.char_indices().nth(at.col.saturating_sub(1));
+    let (before, after) = text.split_at(above + column.map_or(line.len(), |(place, _)| place));
+    let before = before.trim_end();
+    let name = &before[before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len()..];
     if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
         return None;
     }
-    match error.code {
-        ron::Error::ExpectedStructLike => {
-            Some(format!("`{name}` has settings; write `{name}()` to leave them as they are"))
-        }
-        ron::Error::ExpectedComma if after.starts_with('(') => {
-            Some(format!("`{name}` has no settings; write it without brackets"))
-        }
-        _ => None,
+    if lacks {
+        Some(format!(
+            "`{name}` is written with brackets, which hold its value or settings; `{name}()` leaves \
+             settings as they are"
+        ))
+    } else {
+        let has_brackets = after.trim_start().starts_with('(');
+        has_brackets.then(|| format!("`{name}` has no settings; write it without brackets"))
     }
 }
 
@@ -463,8 +469,8 @@ mod tests {
             MINIMAL.replace("name: \"a\"", &format!("name: \"\u{fc}\",\n method: {method}"))
         };
         for (method, words) in [
-            ("G2rl", "`G2rl` has settings; write `G2rl()`"),
-            ("EntropyBonus, seed: 1", "write `EntropyBonus()`"),
+            ("G2rl", "`G2rl` is written with brackets"),
+            ("EntropyBonus, seed: 1", "`EntropyBonus()` leaves settings as they are"),
             ("Grpo()", "`Grpo` has no settings; write it without brackets"),
             ("Grpo(lambda: 1)", "`Grpo` has no settings"),
         ] {
@@ -476,6 +482,20 @@ mod tests {
         }
         let text = message(&with("Grpo seed: 1"));
         assert!(!text.contains("settings"), "{text}");
+        let text = message("Experiment(name: \"a\", task: Countdown\r\n)");
+        assert!(text.contains("`Countdown` is written with brackets"), "{text}");
+        for text in [
+            "Experiment(method: \u{200e}G2rl)",
+            "Experiment(rollout: (temperature:\u{85}abc))",
+            "Experiment(na\u{308}me: \"a\")",
+            "Experiment(name: \"a\\\u{201c}",
+            "Experiment(method: \u{e4}G2rl\u{e4})",
+            "Experiment(method: G2rl",
+            "\r\n\r\n",
+            "Experiment(\n\n\u{1f600}",
+        ] {
+            assert!(!message(text).is_empty());
+        }
     }
 
     #[test]

@@ -236,20 +236,24 @@ impl Workload {
     }
 
     /// Tokens of the largest micro-batch of responses that have all their tokens: as they are
-    /// packed, and as they are padded.
+    /// packed, and as they are padded. Short ones beside a long one are padded more; how many there
+    /// are of these is not known before.
     fn padded_batch(&self) -> (usize, usize) {
-        let longest = self.prompt + self.new_tokens;
+        // The last token is predicted, and not read.
+        let new_tokens = self.new_tokens.saturating_sub(1).max(1);
+        let longest = self.prompt + new_tokens;
         let (mut largest, mut packed, mut sequences) = ((0, 0), 0, 0);
-        for response in 0..self.prompts * self.group_size {
+        // Later ones are cut as these are.
+        for response in 0..(self.prompts * self.group_size).min(1 << 14) {
             let is_first_of_group = response % self.group_size == 0;
-            let more = self.new_tokens + if is_first_of_group { self.prompt } else { 0 };
+            let more = new_tokens + if is_first_of_group { self.prompt } else { 0 };
             if packed > 0 && packed + more > self.micro_batch_tokens {
                 (packed, sequences) = (0, 0);
             }
             let brings_prompt = packed == 0 || is_first_of_group;
-            packed += self.new_tokens + if brings_prompt { self.prompt } else { 0 };
+            packed += new_tokens + if brings_prompt { self.prompt } else { 0 };
             sequences += 1 + usize::from(brings_prompt);
-            largest = largest.max((packed, sequences * longest));
+            largest = (packed.max(largest.0), (sequences * longest).max(largest.1));
         }
         largest
     }

@@ -198,6 +198,8 @@ impl ModelFiles {
             .ok_or_else(|| Error::failed(format!("{} was not downloaded", self.origin)))?;
         let rounded = self.rounded.unwrap_or(dtype);
         let weights = Weights::of_files(&self.config, &tensors, dtype, device, quantised, rounded)?;
+        // A matrix in few bits stands for one type, which must be that of all others.
+        let weights = if rounded == dtype { weights } else { weights.dequantised(dtype)? };
         let model =
             LanguageModel::new(self.config, self.tokenizer, weights).map_err(
                 |error| match error {

@@ -47,7 +47,8 @@ pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bo
     });
 }
 
-/// [`product`] with the weight of a linear layer and what an adapter adds to it.
+/// [`product`] of x (in, lanes) with the weight (out, in) of a linear layer and what an adapter adds
+/// to it.
 ///
 /// # Panics
 /// As [`product`].

@@ -17,7 +17,7 @@ const ELEMENTS: usize = 16_384;
 /// A parameter of a layer as it is used.
 #[derive(Clone, Copy)]
 pub struct LayerWeight<'a> {
-    /// Its elements.
+    /// Its elements, (out, in) where it is that of a linear layer.
     pub elements: &'a [f32],
     /// What an adapter adds to the weight of a linear layer.
     pub low_rank: Option<LowRank<'a>>,
@@ -37,11 +37,11 @@ pub struct LowRank<'a> {
 /// Sums of gradients with respect to a [`LayerWeight`], of what is trained of it.
 #[derive(Default)]
 pub struct WeightSums {
-    /// Of its elements.
+    /// Of its elements, in their shape.
     pub elements: Option<Vec<f32>>,
-    /// Of the adapter's A.
+    /// Of the adapter's A (rank, in).
     pub a: Option<Vec<f32>>,
-    /// Of the adapter's B.
+    /// Of the adapter's B (out, rank).
     pub b: Option<Vec<f32>>,
 }
 

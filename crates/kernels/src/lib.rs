@@ -10,10 +10,13 @@
 //! Sequences are *packed*: the tokens of all sequences stand one after another along the first
 //! dimension, without padding, and [`Segments`] says where each begins, and which continue another.
 
+#[cfg(test)]
+mod agreement;
 mod attend;
 mod attention;
 mod bias;
 mod buffers;
+#[doc(hidden)]
 pub mod check;
 mod cuda;
 mod custom_gradient;

@@ -115,8 +115,10 @@ mod tests {
 
     #[test]
     fn a_row_of_the_result_is_the_same_to_the_last_bit_whatever_other_rows_there_are() {
-        for (inner, columns) in [(32, 8), (32, 48), (128, 384), (384, 128), (700, 90), (3000, 200)]
-        {
+        // The narrow ones are those of adapters of small rank.
+        let narrow = [1, 2, 3, 16].into_iter().flat_map(|rank| [(96, rank), (rank, 96)]);
+        let wide = [(32, 8), (32, 48), (128, 384), (384, 128), (700, 90), (3000, 200)];
+        for (inner, columns) in narrow.chain(wide) {
             let number = |i: usize| ((i * 7919 % 1013) as f32 - 506.0) / 507.0;
             let a: Vec<f32> = (0..70 * inner).map(number).collect();
             let b: Vec<f32> = (0..columns * inner).map(|i| number(i * i % 65_537)).collect();

@@ -96,7 +96,7 @@ pub fn shifted(weight: &[f32], offset: f32) -> Cow<'_, [f32]> {
     weight.iter().map(|w| offset + w).collect()
 }
 
-/// y = x / sqrt(mean(x^2) + eps) * weight, by rows.
+/// y = x / sqrt(mean(x^2) + eps) * weight, by rows: x and y (n, d), `weight` (d).
 pub fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let block = ROWS * weight.len();
     y.par_chunks_mut(block)
@@ -105,7 +105,8 @@ pub fn norm(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
 }
 
 /// Adds the gradient with respect to the norm's input x to `sum`, and the one with respect to its
-/// weight to `weight_sum` where it is trained, from the one with respect to its output.
+/// weight to `weight_sum` where it is trained, from the one with respect to its output: `sum`, `grad`
+/// and x (n, d), `weight` and `weight_sum` (d).
 pub fn add_norm_backward(
     sum: &mut [f32],
     grad: &[f32],

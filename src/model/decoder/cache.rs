@@ -1,7 +1,7 @@
 //! Cached decoding: prompts are prefilled once per group, rows grow in lock step, finished rows
 //! leave the batch.
 //!
-//! On the CPU in `f32`, without an adapter, that is [`super::paged`]. What stands here beside it is
+//! On the CPU in `f32` that is [`super::paged`]. What stands here beside it is
 //! made of the layers of [`super::layer`] and plain candle operations, for every device and type.
 //! Every row's prompt is right-aligned in the padded cache, so that all rows write their next token
 //! into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps

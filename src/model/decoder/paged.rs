@@ -3,8 +3,8 @@
 //!
 //! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once; it
 //! decodes those that are kept in four bits, a layer at a time. Its layer is the one of
-//! [`super::layer`], step by step, in memory that is allocated once per token.
-//! Keys and values are in pages of all layers; the pages of a prompt exist once and serve all rows
+//! [`super::layer`], step by step, in memory of which most is allocated once
+//! per token. Keys and values are in pages of all layers; the pages of a prompt exist once and serve all rows
 //! of its group. Every row's numbers are the same to the last bit whatever other rows are decoded
 //! beside it, and on any number of threads.
 
@@ -232,7 +232,7 @@ impl Step<'_> {
             .map(|rotary| lanes::rotations(rotary, &positions, lanes))
             .collect();
         let embedding = |&token: &u32| &self.embeddings[token as usize * hidden..][..hidden];
-        // x is (hidden, lanes). All that follows is allocated once for all layers.
+        // x is (hidden, lanes). What follows is allocated once for all layers.
         let mut x = lanes::transpose(tokens.iter().map(embedding), hidden, lanes);
         if let Some(scale) = config.embedding_scale() {
             scale_elements(&mut x, scale);
