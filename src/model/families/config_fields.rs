@@ -13,7 +13,6 @@
 //! are in [`defaults`]. The names are those of Transformers' configurations, from version 4 to 5,
 //! and of the tools that write into them.
 
-use super::family::Network;
 use crate::error::Result;
 use crate::kernels::Activation;
 use crate::model::fields::Fields;
@@ -40,8 +39,18 @@ const READ: [&str; 17] = [
     "vocab_size",
 ];
 
+/// What every network of a family has, and `config.json` may say.
+#[derive(Clone, Copy)]
+pub(super) struct Fixed {
+    pub(super) activation: Activation,
+    /// Whether queries, keys and values have biases.
+    pub(super) qkv_bias: bool,
+    /// Whether queries and keys have norms.
+    pub(super) qk_norm: bool,
+}
+
 /// Fields that would change the network, each with the only value that this program has.
-fn defaults(network: &Network) -> Vec<(&'static str, Value)> {
+fn defaults(network: Fixed) -> Vec<(&'static str, Value)> {
     let is = |value: Value, names: &[&'static str]| {
         names.iter().map(|name| (*name, value.clone())).collect::<Vec<_>>()
     };
@@ -50,7 +59,7 @@ fn defaults(network: &Network) -> Vec<(&'static str, Value)> {
             json!(activation_name(network.activation)),
             &["hidden_act", "hidden_activation", "activation_function"],
         ),
-        is(json!(network.qk_norm.is_some()), &["use_qk_norm", "qk_norm"]),
+        is(json!(network.qk_norm), &["use_qk_norm", "qk_norm"]),
         is(json!(network.qkv_bias), &["qkv_bias"]),
         // Whatever has a bias or a window elsewhere, and networks of other kinds.
         is(
@@ -166,7 +175,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Refuses a configuration with a field that says what this program does not do.
-    pub(super) fn check(&self, fields: &Fields, network: &Network) -> Result<()> {
+    pub(super) fn check(&self, fields: &Fields, network: Fixed) -> Result<()> {
         for (name, why) in REFUSED {
             if fields.get(name).is_some() {
                 return Err(fields.wrong(name, why));

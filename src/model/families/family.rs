@@ -1,6 +1,6 @@
 //! What a family of decoders is.
 
-use super::config_fields::Rules;
+use super::config_fields::{Fixed, Rules};
 use crate::error::Result;
 use crate::kernels::Activation;
 use crate::model::decoder::{DecoderSpec, NormPlacement, QkNorm};
@@ -51,6 +51,17 @@ impl Network {
         activation: Activation::Silu,
         scaled_embeddings: false,
     };
+}
+
+impl Network {
+    /// What `config.json` may say of it.
+    pub(super) fn fixed(&self) -> Fixed {
+        Fixed {
+            activation: self.activation,
+            qkv_bias: self.qkv_bias,
+            qk_norm: self.qk_norm.is_some(),
+        }
+    }
 }
 
 impl PartialEq for Family {

@@ -83,7 +83,7 @@ fn near(kind: &str) -> &'static str {
 /// Takes what is known from a `config.json`, and refuses what would change the network.
 pub(super) fn read(fields: &Fields) -> Result<DecoderSpec> {
     let family = family(fields)?;
-    family.rules.check(fields, &family.network)?;
+    family.rules.check(fields, family.network.fixed())?;
     let spec = (family.read)(fields, config_json::read(fields, family)?)?;
     spec.validate()?;
     Ok(spec)
