@@ -10,7 +10,7 @@
 //! like.
 
 use super::gated::{Activation, gelu};
-use super::layer_weight::{LayerWeight, LowRank};
+use super::layer_weight::{LayerWeight, LowRank, scale_elements};
 use super::linear::linear_reference;
 use super::rotary::Rotary;
 use super::simd::{self, LANES, multiply_add};
@@ -64,9 +64,7 @@ pub fn linear(
     if let Some(LowRank { a, b, scale }) = weight.low_rank {
         let mut reduced = vec![0.0; a.len() * lanes / (x.len() / lanes)];
         product(&mut reduced, a, x, lanes, false, splits);
-        for value in &mut reduced {
-            *value *= scale;
-        }
+        scale_elements(&mut reduced, scale);
         product(y, b, &reduced, lanes, true, splits);
     }
 }

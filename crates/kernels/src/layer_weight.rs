@@ -140,7 +140,7 @@ pub(super) fn add_elements(y: &mut [f32], x: &[f32]) {
 
 /// x *= scale.
 #[multiversion(targets = "simd")]
-fn scale_elements(x: &mut [f32], scale: f32) {
+pub fn scale_elements(x: &mut [f32], scale: f32) {
     for x in x {
         *x *= scale;
     }

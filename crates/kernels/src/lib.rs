@@ -57,7 +57,7 @@ pub use gated::{Activation, gated, gated_reference};
 pub use gather::gather_rows;
 pub use lanes::thin_linear;
 pub use layer_parts::LayerParts;
-pub use layer_weight::{LayerWeight, LowRank, WeightSums};
+pub use layer_weight::{LayerWeight, LowRank, WeightSums, scale_elements};
 pub use linear::{linear, linear_reference};
 pub use nf4::{Nf4, nf4_linear};
 pub use one_pass_head::{HeadDraws, TILE, Uniforms, one_pass_head, one_pass_head_reference, place};

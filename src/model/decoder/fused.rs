@@ -8,7 +8,7 @@ use super::packed::PackedTokens;
 use crate::error::{Error, Result};
 use crate::kernels::{
     Buffers, LayerParts, LayerShape, Saved, TokenHead, WeightSums, add_norm_backward, fused, norm,
-    token_logprob_entropy, with_slices,
+    scale_elements, token_logprob_entropy, with_slices,
 };
 use crate::model::ResponseBatch;
 use crate::optim::Gradients;
@@ -355,13 +355,6 @@ pub(super) fn elements<'a>(
     layer: &LayerParts<&'a Weight>,
 ) -> candle_core::Result<LayerParts<WeightElements<'a>>> {
     layer.clone().try_map(Weight::elements)
-}
-
-/// x *= scale.
-pub(super) fn scale_elements(x: &mut [f32], scale: f32) {
-    for x in x {
-        *x *= scale;
-    }
 }
 
 /// sum += row.

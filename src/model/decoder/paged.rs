@@ -3,17 +3,19 @@
 //!
 //! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once; it
 //! decodes those that are kept in four bits, a layer at a time. Its layer is the one of
-//! [`super::layer`], step by step, in memory of which most is allocated once
-//! per token. Keys and values are in pages of all layers; the pages of a prompt exist once and serve all rows
-//! of its group. Every row's numbers are the same to the last bit whatever other rows are decoded
-//! beside it, and on any number of threads.
+//! [`super::layer`], step by step, in memory of which most is allocated once per token. Keys and
+//! values are in pages of all layers; the pages of a prompt exist once and serve all rows of its
+//! group. Every row's numbers are the same to the last bit whatever other rows are decoded beside
+//! it, and on any number of threads.
 
-use super::fused::{FusedLayers, elements, scale_elements};
+use super::fused::{FusedLayers, elements};
 use super::layer::{Layer, WeightElements};
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
-use crate::kernels::{Elements, Heads, LayerWeight, PAGE, Page, Scope, lanes, paged_attention};
+use crate::kernels::{
+    Elements, Heads, LayerWeight, PAGE, Page, Scope, lanes, paged_attention, scale_elements,
+};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::sync::Arc;

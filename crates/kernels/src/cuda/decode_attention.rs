@@ -21,8 +21,7 @@ const FEWEST_SLOTS: usize = 128;
 const LARGEST_GROUP: usize = 8;
 const LARGEST_HEAD: usize = 256;
 
-/// [`crate::padded_attention`] on a GPU; nothing for shapes that the kernel is not made
-/// for.
+/// [`crate::padded_attention`] on a GPU; nothing for shapes that the kernel is not made for.
 pub(crate) fn decode_attention(
     q: &Tensor,
     keys: &Tensor,
