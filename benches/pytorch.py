@@ -7,6 +7,9 @@
 Same shape, same numbers of sequences and tokens, random weights, no early stop, by default f32 on the CPU. Whoever is measured has
 the machine for itself; they take turns, so that a disturbance meets all. The last line is JSON.
 
+`--shape` chooses the shape: the small one of `orthant bench`, or that of a model people train, with numbers of tokens to suit two
+cores. Any single number can be given besides.
+
 On a GPU (`--device cuda --dtype bf16`) a part that is not installed (TRL) is left out, and the rate of a large matrix product is
 measured too, of which the update's products are a share.
 
@@ -28,6 +31,15 @@ import time
 
 PARTS = ["generate", "update", "step", "product"]
 
+SHAPES = {
+    "small": dict(hidden=256, layers=6, heads=8, kv_heads=4, head_dim=32, intermediate=768, vocab=512, prompts=8, group=16,
+                  prompt_len=32, new_tokens=128),
+    "smollm2-135m": dict(hidden=576, layers=30, heads=9, kv_heads=3, head_dim=64, intermediate=1536, vocab=49152, prompts=4,
+                         group=16, prompt_len=32, new_tokens=32),
+    "qwen3-0.6b": dict(hidden=1024, layers=28, heads=16, kv_heads=8, head_dim=128, intermediate=3072, vocab=151936, prompts=2,
+                       group=8, prompt_len=32, new_tokens=16),
+}
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,11 +49,15 @@ def arguments():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--micro-batch", type=int, default=16, help="sequences of a forward pass in update and step")
-    for name, value in dict(hidden=256, layers=6, heads=8, kv_heads=4, head_dim=32, intermediate=768, vocab=512, prompts=8,
-                            group=16, prompt_len=32, new_tokens=128).items():
-        parser.add_argument("--" + name.replace("_", "-"), type=int, default=value)
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    for name in SHAPES["small"]:
+        parser.add_argument("--" + name.replace("_", "-"), type=int)
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name, value in SHAPES[args.shape].items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    return args
 
 
 def model_of(args):
@@ -224,8 +240,7 @@ def main():
         found[part] = json.loads(run.stdout.splitlines()[-1])
         print(part, found[part], flush=True)
         if args.orthant and part != "product":
-            names = ["hidden", "layers", "heads", "kv_heads", "head_dim", "intermediate", "vocab", "prompts", "group",
-                     "prompt_len", "new_tokens", "repeat"]
+            names = [*SHAPES["small"], "repeat"]
             options = ["--device", "cuda:0" if on_gpu else "cpu", "--dtype", args.dtype]
             options += [text for name in names for text in ("--" + name.replace("_", "-"), str(getattr(args, name)))]
             line = subprocess.run([args.orthant, "bench", "--json", *options], check=True, capture_output=True,

@@ -77,6 +77,9 @@ pub fn unit_f64(rng: &mut impl Rng) -> f64 {
     ((high << 32 | low) >> 11) as f64 * STEP
 }
 
+/// Words of the stream that [`normal`] reads.
+pub const WORDS_OF_NORMAL: u128 = 4;
+
 /// A number from the standard normal distribution (Box and Muller).
 pub fn normal(rng: &mut impl Rng) -> f64 {
     let radius = (-2.0 * (1.0 - unit_f64(rng)).ln()).sqrt();
@@ -171,6 +174,17 @@ mod tests {
             sum_f64 += double;
         }
         assert!((sum_f32 / 10_000.0 - 0.5).abs() < 0.02 && (sum_f64 / 10_000.0 - 0.5).abs() < 0.02);
+    }
+
+    #[test]
+    fn a_normal_number_is_found_by_its_place_in_the_stream() {
+        let mut rng = stream(4, Domain::Tests, [0; 3]);
+        let all: Vec<f64> = (0..40).map(|_| normal(&mut rng)).collect();
+        for (place, number) in all.iter().enumerate() {
+            let mut rng = stream(4, Domain::Tests, [0; 3]);
+            rng.set_word_pos(place as u128 * WORDS_OF_NORMAL);
+            assert_eq!(normal(&mut rng).to_bits(), number.to_bits());
+        }
     }
 
     #[test]

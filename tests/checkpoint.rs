@@ -5,7 +5,7 @@
 mod common;
 
 use candle_core::{DType, Device};
-use common::{Workplace, checkpoint, json, tiny_model_of};
+use common::{Workplace, checkpoint, f32_values, json, largest_deviation, tiny_model_of};
 use orthant::model::{LanguageModel, ResponseBatch};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -248,11 +248,9 @@ fn transformers_reads_what_is_made_of_its_folders_and_says_the_same() {
         assert_eq!(ids, answers[0].ids, "{name}");
         let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
         let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
-        let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
-        let off = found.iter().zip(&answers[0].logprobs).map(|(a, b)| (a - b).abs());
-        let off = off.fold(0.0, f32::max);
+        let off = largest_deviation(&f32_values(&found), &answers[0].logprobs);
         eprintln!("{name}, log-probabilities against Transformers: {off:.1e}");
-        assert!(found.len() == answers[0].logprobs.len() && off < 1e-3, "{name}: {off}");
+        assert!(off < 1e-3, "{name}: {off}");
     }
 }
 
@@ -279,7 +277,7 @@ fn transformers_reads_a_checkpoint_and_says_the_same() {
             let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
             let found =
                 model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
-            let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
+            let found = f32_values(&found);
             assert_eq!(found.len(), answer.logprobs.len());
             for (found, expected) in found.iter().zip(&answer.logprobs) {
                 largest = largest.max((found - expected).abs());

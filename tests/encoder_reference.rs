@@ -49,7 +49,8 @@ fn embed(folder: &Path, texts: &[String]) -> Vec<Vec<f32>> {
 fn largest_difference(found: &[Vec<f32>], expected: &[Vec<f64>]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let pairs = found.iter().flatten().zip(expected.iter().flatten());
-    pairs.map(|(&found, expected)| (f64::from(found) - expected).abs()).fold(0.0, f64::max)
+    let differences = pairs.map(|(&found, expected)| (f64::from(found) - expected).abs());
+    differences.inspect(|difference| assert!(!difference.is_nan())).fold(0.0, f64::max)
 }
 
 #[derive(Deserialize)]

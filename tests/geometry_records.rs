@@ -5,8 +5,8 @@
 
 mod common;
 
-use candle_core::{Device, Tensor};
-use common::{Finished, GROUP, PROMPTS, Workplace, lines};
+use candle_core::Device;
+use common::{Finished, GROUP, PROMPTS, Workplace, f32_values, lines};
 use orthant::experiment::Every;
 use orthant::geometry::{pearson, spearman};
 use orthant::model::{GradientForm, ParameterBlock};
@@ -14,10 +14,6 @@ use orthant::prelude::*;
 use orthant::run::CosineKind;
 use serde_json::Value;
 use std::collections::HashMap;
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
 
 fn ids(line: &Value) -> Vec<u32> {
     line["response_ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
@@ -33,7 +29,7 @@ fn by_group(run: &Finished, step: u64) -> Vec<(Vec<f32>, Vec<bool>)> {
                 .iter()
                 .map(|line| line["verdict"] == "correct")
                 .collect();
-            (values(&geometry[&format!("feature.{group}")]), correct)
+            (f32_values(&geometry[&format!("feature.{group}")]), correct)
         })
         .collect()
 }
@@ -151,11 +147,11 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
         let form = GradientForm::Exact { memory_bytes: 1 << 30 };
         let expected = policy.gradient_products(&pairs, 1.0, form, || ()).unwrap();
         let expected = expected.cosines(ParameterBlock::All).unwrap();
-        let recorded = values(&geometry[&format!("parameter.{group}")]);
+        let recorded = f32_values(&geometry[&format!("parameter.{group}")]);
         for (found, expected) in recorded.iter().zip(expected.values()) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
-        let cosines = values(&geometry[&format!("feature.{group}")]);
+        let cosines = f32_values(&geometry[&format!("feature.{group}")]);
         for i in 0..GROUP {
             for j in i + 1..GROUP {
                 features.push(f64::from(cosines[i * GROUP + j]));
@@ -210,8 +206,11 @@ fn check_tokens(method: &str) {
         let tensor = |name: &str| &tokens[&format!("{name}.{group}")];
         let offsets: Vec<i64> = tensor("offsets").to_vec1().unwrap();
         let shares: Vec<Vec<f32>> = tensor("share").to_vec2().unwrap();
-        let (logprobs, norms, ratios) =
-            (values(tensor("logprob")), values(tensor("norm")), values(tensor("ratio")));
+        let (logprobs, norms, ratios) = (
+            f32_values(tensor("logprob")),
+            f32_values(tensor("norm")),
+            f32_values(tensor("ratio")),
+        );
         assert_eq!(offsets.len(), GROUP + 1);
         for (i, range) in
             offsets.windows(2).map(|pair| pair[0] as usize..pair[1] as usize).enumerate()

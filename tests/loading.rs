@@ -7,7 +7,8 @@ mod common;
 
 use candle_core::{DType, Device, Tensor};
 use common::{
-    FAMILIES, Workplace, json, largest_difference, tiny_model, tiny_model_of, tiny_model_with_head,
+    FAMILIES, Workplace, difference_of, f32_values, json, largest_difference, tiny_model,
+    tiny_model_of, tiny_model_with_head,
 };
 use orthant::experiment::Precision;
 use orthant::model::{LanguageModel, ResponseBatch};
@@ -71,8 +72,7 @@ fn shards_and_types_of_weights_make_no_difference() {
                     let expected = expected.to_dtype(stored).unwrap().to_dtype(DType::F32).unwrap();
                     let expected = expected.to_dtype(dtype).unwrap().to_dtype(DType::F32).unwrap();
                     let found = variable.to_dtype(DType::F32).unwrap();
-                    let off = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
-                    let off = off.to_scalar::<f32>().unwrap();
+                    let off = difference_of(&found, &expected);
                     assert!(off == 0.0, "{family}, {name} {stored:?} {dtype:?}");
                 }
             }
@@ -630,7 +630,7 @@ fn logprobs(model: &LanguageModel) -> Vec<f32> {
         model.tokenizer.encode("Use 1 2 12 to make 36\n12*(2+1)=36\n\\boxed{12*(2+1)}").unwrap();
     let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
     let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
-    found.flatten_all().unwrap().to_vec1().unwrap()
+    f32_values(&found)
 }
 
 #[test]
@@ -672,10 +672,8 @@ fn a_run_in_bf16_learns_as_one_in_f32_and_its_checkpoints_are_bf16() {
     for (name, variable) in weights.variables() {
         let master = &state[&format!("master.{name}")];
         let rounded = master.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
-        let off =
-            |a: &Tensor| (a - variable.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
-        assert!(off(&rounded).to_scalar::<f32>().unwrap() == 0.0, "{name}");
-        is_finer |= off(master).to_scalar::<f32>().unwrap() > 0.0;
+        assert!(difference_of(&rounded, variable) == 0.0, "{name}");
+        is_finer |= difference_of(master, variable) > 0.0;
     }
     assert!(is_finer);
     // Two steps of at most 1e-2 each, from weights that bf16 rounds by up to 2^-9 of their size.

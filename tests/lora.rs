@@ -6,7 +6,8 @@ mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
 use common::{
-    FAMILIES, Workplace, checkpoint, json, largest_difference, tiny_model, tiny_model_of,
+    FAMILIES, Workplace, checkpoint, f32_values, json, largest_deviation, largest_difference,
+    largest_magnitude, tiny_model, tiny_model_of,
 };
 use orthant::experiment::{LoraConfig, LoraTarget, ModelSource};
 use orthant::kernels::Buffers;
@@ -62,9 +63,8 @@ fn gradients_are_right(model: &LanguageModel) {
         assert!(store.get(variable).is_none(), "{name} is frozen");
     }
     for (name, variable) in model.adapter.as_ref().unwrap().weights().variables() {
-        let gradient: Vec<f32> =
-            store.get(variable).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-        let start: Vec<f32> = variable.flatten_all().unwrap().to_vec1().unwrap();
+        let gradient = f32_values(store.get(variable).unwrap());
+        let start = f32_values(variable);
         // The entry with the largest gradient, against central differences.
         let entry = (0..gradient.len())
             .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
@@ -116,12 +116,10 @@ fn layers_agree_with_the_graph(model: &LanguageModel, family: &str) {
         let weights = Tensor::from_vec(weights, statistics.dims(), &Device::Cpu).unwrap();
         (statistics * weights).unwrap().sum_all().unwrap()
     };
-    let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    let apart = |found: &[f32], expected: &[f32], times: f32| {
-        assert_eq!(found.len(), expected.len());
-        let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs())) * times;
-        let pairs = found.iter().zip(expected).map(|(a, b)| (a - b * times).abs());
-        pairs.fold(0f32, |worst, d| if d.is_nan() { d } else { worst.max(d) }) / scale
+    // Relative to the largest of what is expected.
+    let apart = |found: &Tensor, expected: &Tensor, times: f32| {
+        let expected: Vec<f32> = f32_values(expected).iter().map(|x| x * times).collect();
+        largest_deviation(&f32_values(found), &expected) / largest_magnitude(&expected)
     };
 
     let statistics = model.trainable.response_logprobs(&batch(), 0.8).unwrap();
@@ -131,15 +129,15 @@ fn layers_agree_with_the_graph(model: &LanguageModel, family: &str) {
         let mut sum = GradientSum::new(&model.trainable, weights, recompute, &mut buffers).unwrap();
         for _ in 0..passes {
             let pass = sum.forward(batch(), 0.8).unwrap();
-            let error = apart(&numbers(pass.statistics()), &numbers(&statistics), 1.0);
+            let error = apart(pass.statistics(), &statistics, 1.0);
             assert!(error < 1e-5, "{family}: statistics {error:e}");
             let loss = loss(pass.statistics());
             sum.backward(pass, &loss).unwrap();
         }
         let sum = sum.finish().unwrap();
         for (name, variable) in weights.variables() {
-            let expected = numbers(expected.get(variable).unwrap());
-            let error = apart(&numbers(sum.get(name).unwrap()), &expected, passes as f32);
+            let expected = expected.get(variable).unwrap();
+            let error = apart(sum.get(name).unwrap(), expected, passes as f32);
             assert!(error < 2e-5, "{family}, {name}: {error:e}");
         }
     }
@@ -313,14 +311,7 @@ impl PeftForms {
         let ids: Vec<u32> = self.numbers("ids").into_iter().map(|id| id as u32).collect();
         let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
         let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
-        let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
-        let expected = self.numbers(name);
-        assert_eq!(found.len(), expected.len());
-        found
-            .iter()
-            .zip(&expected)
-            .map(|(found, expected)| (found - expected).abs())
-            .fold(0.0, f32::max)
+        largest_deviation(&f32_values(&found), &self.numbers(name))
     }
 }
 
@@ -559,12 +550,11 @@ fn peft_and_transformers_say_the_same_of(family: &str) {
     let batch = ResponseBatch::new(&[(&ids[..1], &ids[1..])]).unwrap();
     let logprobs = |model: &LanguageModel| -> Vec<f32> {
         let found = model.frozen.response_logprobs(&batch, 1.0).unwrap().narrow(1, 0, 1).unwrap();
-        found.flatten_all().unwrap().to_vec1().unwrap()
+        f32_values(&found)
     };
     let ours = logprobs(&model);
     let close = |theirs: &[f32], what: &str| {
-        assert_eq!(ours.len(), theirs.len());
-        let off = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let off = largest_deviation(&ours, theirs);
         assert!(off < 1e-3, "{what}: {off}");
         eprintln!("{what}: {off:.1e}");
     };

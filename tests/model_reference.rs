@@ -11,7 +11,7 @@ mod common;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use common::with_layers_of_its_family;
+use common::{largest_deviation, largest_magnitude, values, with_layers_of_its_family};
 use orthant::error::{Error, Result};
 use orthant::geometry::TokenWeights;
 use orthant::kernels::{Buffers, linear, token_statistics};
@@ -70,7 +70,8 @@ impl Fixture {
     fn logprobs(&self) -> Tensor {
         let pairs: Vec<(&[u32], &[u32])> = self.rows.iter().map(|row| row.split_at(1)).collect();
         let network = Decoder::trainable(&self.config, &self.weights).unwrap();
-        let out = network.response_logprobs(&ResponseBatch::new(&pairs).unwrap(), 1.0).unwrap(); // (33, 2)
+        let batch = ResponseBatch::new(&pairs).unwrap();
+        let out = network.response_logprobs(&batch, 1.0).unwrap(); // (33, 2)
         out.narrow(1, 0, 1).unwrap()
     }
 
@@ -88,7 +89,7 @@ impl Fixture {
             (0..d).map(|i| row.iter().skip(i).step_by(d).sum::<f32>()).collect::<Vec<_>>()
         });
         let both = network.response_logprobs(&batch, TEMPERATURE).unwrap();
-        let column = |index| numbers(&both.narrow(1, index, 1).unwrap());
+        let column = |index| values(&both.narrow(1, index, 1).unwrap());
         [column(0), column(1), features.collect()]
     }
 
@@ -122,21 +123,9 @@ impl Fixture {
     }
 }
 
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    // Written so that NaN counts as infinite.
-    let difference =
-        |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
-    found.iter().zip(expected).map(difference).fold(0.0, f32::max)
-}
-
 #[track_caller]
 fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
-    let largest = largest_difference(found, expected);
+    let largest = largest_deviation(found, expected);
     eprintln!("{what}: {largest:.1e}");
     assert!(largest <= tolerance, "{what} differ by {largest:e}, more than {tolerance:e}");
 }
@@ -217,8 +206,7 @@ fn sample(
     network.sample(prompts, samples, settings, Some(TokenWeights::Uniform), |_| ()).unwrap()
 }
 
-// --- Transformers and candle
-// ---------------------------------------------------------------------------------------------
+// --- Transformers and candle ---------------------------------------------------------------------
 
 /// Tolerance for the values of an element type. `F64` weights take the path of plain candle
 /// operations that GPUs take; its softmax and norms are in `f32`. Measured: 3e-6 for hidden states
@@ -236,15 +224,15 @@ fn logits_and_hidden_states_agree_with_transformers_packed_and_alone() {
             let found = network.forward(&PackedTokens::new(rows.iter().copied())).unwrap();
             assert_near(
                 &format!("{name} {dtype:?}, hidden states {what}"),
-                &numbers(&found),
-                &numbers(hidden),
+                &values(&found),
+                &values(hidden),
                 tolerance,
             );
             let found = linear(&found, network.head()).unwrap();
             assert_near(
                 &format!("{name} {dtype:?}, logits {what}"),
-                &numbers(&found),
-                &numbers(logits),
+                &values(&found),
+                &values(logits),
                 tolerance,
             );
         };
@@ -267,18 +255,18 @@ fn loss_and_all_gradients_agree_with_transformers() {
         let what = format!("{name} {dtype:?}");
         assert_near(
             &format!("{what}, loss"),
-            &numbers(&loss),
-            &numbers(&fixture.expected["loss"]),
+            &values(&loss),
+            &values(&fixture.expected["loss"]),
             2e-4,
         );
         let gradients = loss.backward().unwrap();
         let layer_by_layer = fixture.summed_gradients();
         let mut worst = 0f32;
         for (parameter, variable) in fixture.weights.variables() {
-            let expected = numbers(&fixture.expected[&format!("grad.{parameter}")]);
-            let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
+            let expected = values(&fixture.expected[&format!("grad.{parameter}")]);
+            let scale = largest_magnitude(&expected);
             for found in [gradients.get(variable), layer_by_layer.get(parameter)] {
-                let error = largest_difference(&numbers(found.unwrap()), &expected) / scale;
+                let error = largest_deviation(&values(found.unwrap()), &expected) / scale;
                 assert!(
                     error <= 2e-5,
                     "{what}: the gradient of {parameter} differs by {error:e} of its largest entry \
@@ -316,17 +304,17 @@ fn every_family_says_what_transformers_says() {
         let network = Decoder::frozen(&fixture.config, &fixture.weights).unwrap();
         let hidden = network.forward(&PackedTokens::new(fixture.slices())).unwrap();
         let mut errors =
-            vec![largest_difference(&numbers(&hidden), &numbers(&fixture.expected["hidden"]))];
+            vec![largest_deviation(&values(&hidden), &values(&fixture.expected["hidden"]))];
         let [logprobs, entropies, features] = fixture.statistics();
-        errors.push(largest_difference(&logprobs, &numbers(expected)));
+        errors.push(largest_deviation(&logprobs, &values(expected)));
         for (found, what) in [(entropies, "entropies"), (features, "features")] {
-            errors.push(largest_difference(&found, &numbers(&fixture.expected[what])));
+            errors.push(largest_deviation(&found, &values(&fixture.expected[what])));
         }
         let gradients = fixture.summed_gradients();
         let relative = fixture.weights.variables().map(|(parameter, _)| {
-            let expected = numbers(&fixture.expected[&format!("grad.{parameter}")]);
-            let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
-            largest_difference(&numbers(gradients.get(parameter).unwrap()), &expected) / scale
+            let expected = values(&fixture.expected[&format!("grad.{parameter}")]);
+            let scale = largest_magnitude(&expected);
+            largest_deviation(&values(gradients.get(parameter).unwrap()), &expected) / scale
         });
         let gradient = relative.fold(0f32, f32::max);
         let [found, expected] = fixture.greedy().unwrap();
@@ -380,9 +368,9 @@ fn logits_agree_with_candles_own_qwen3_at_every_position() {
                 theirs.clear_kv_cache();
                 let prefix = Tensor::from_slice(&row[..length], (1, length), &CPU).unwrap();
                 let last = theirs.forward(&prefix, 0).unwrap(); // (1, 1, vocabulary)
-                worst = worst.max(largest_difference(
-                    &numbers(&logits.get(length - 1).unwrap()),
-                    &numbers(&last),
+                worst = worst.max(largest_deviation(
+                    &values(&logits.get(length - 1).unwrap()),
+                    &values(&last),
                 ));
             }
         }
@@ -420,7 +408,7 @@ fn scaled_rotary_angles_are_the_same_in_every_way_of_decoding() {
         for (prompt, completion) in prompts.iter().zip(&completions) {
             let batch = ResponseBatch::new(&[(&prompt.ids, &completion.ids)]).unwrap();
             let again = |network: &Decoder| {
-                numbers(&network.response_logprobs(&batch, 0.9).unwrap().narrow(1, 0, 1).unwrap())
+                values(&network.response_logprobs(&batch, 0.9).unwrap().narrow(1, 0, 1).unwrap())
             };
             assert_near(
                 &format!("{dtype:?}, sampled against whole"),
@@ -428,14 +416,13 @@ fn scaled_rotary_angles_are_the_same_in_every_way_of_decoding() {
                 &again(&network),
                 2e-4,
             );
-            is_other |= largest_difference(&completion.logprobs, &again(&plain)) > 1e-2;
+            is_other |= largest_deviation(&completion.logprobs, &again(&plain)) > 1e-2;
         }
         assert!(is_other, "the scaling changes nothing");
     }
 }
 
-// --- Gradients
-// -----------------------------------------------------------------------------------------------------------
+// --- Gradients -----------------------------------------------------------------------------------
 
 /// Weighted sum of log-probabilities and entropies, the form of every training loss here, at
 /// temperature 0.7.
@@ -452,8 +439,8 @@ fn loss_weights(batch: &ResponseBatch) -> Tensor {
 
 /// [`training_loss`] without its graph, added up in `f64`.
 fn training_loss_value(network: &Decoder, batch: &ResponseBatch) -> f64 {
-    let out = numbers(&network.response_logprobs(batch, 0.7).unwrap());
-    out.iter().zip(numbers(&loss_weights(batch))).map(|(x, w)| f64::from(*x) * f64::from(w)).sum()
+    let out = values(&network.response_logprobs(batch, 0.7).unwrap());
+    out.iter().zip(values(&loss_weights(batch))).map(|(x, w)| f64::from(*x) * f64::from(w)).sum()
 }
 
 /// Prompts and responses that between them use tokens 0..48, some of them both as input and as
@@ -498,13 +485,12 @@ fn gradients_layer_by_layer_are_those_of_the_graph() {
         for (passes, recompute) in [(1, false), (3, false), (2, true)] {
             let found = summed_gradients(&network, &weights, passes, recompute);
             for (name, variable) in weights.variables() {
-                let expected: Vec<f32> = numbers(expected.get(variable).unwrap())
+                let expected: Vec<f32> = values(expected.get(variable).unwrap())
                     .iter()
                     .map(|x| x * passes as f32)
                     .collect();
-                let scale = expected.iter().fold(0f32, |top, x| top.max(x.abs()));
-                let error =
-                    largest_difference(&numbers(found.get(name).unwrap()), &expected) / scale;
+                let scale = largest_magnitude(&expected);
+                let error = largest_deviation(&values(found.get(name).unwrap()), &expected) / scale;
                 // The graph adds parts of a gradient in the type of the weights: one unit in the
                 // last place of bf16 is 2^-7.
                 let bound = if dtype == DType::F32 { 2e-5 } else { 1.0 / 128.0 };
@@ -553,10 +539,10 @@ fn dapo_gradients(
     let totals =
         BatchTotals { responses: 4, tokens, mean_tokens: tokens as f64, response_limit: 20 };
     let loss = objective.loss(&batch, &totals).unwrap().loss;
-    let now = numbers(&logprobs);
+    let now = values(&logprobs);
     sum.backward(pass, &loss).unwrap();
     let gradients = sum.finish().unwrap();
-    (now, weights.variables().flat_map(|(name, _)| numbers(gradients.get(name).unwrap())).collect())
+    (now, weights.variables().flat_map(|(name, _)| values(gradients.get(name).unwrap())).collect())
 }
 
 /// Where the policy has left the reference by several nats at one token, K3's gradient grows with
@@ -573,7 +559,7 @@ fn in_bf16_a_token_that_dominates_has_the_gradient_of_its_own_difference() {
             .unwrap();
     }
     let networks = [&full, &half].map(|weights| Decoder::trainable(&config, weights).unwrap());
-    let statistics = numbers(&networks[0].response_logprobs(&training_batch(), 1.0).unwrap());
+    let statistics = values(&networks[0].response_logprobs(&training_batch(), 1.0).unwrap());
     let old: Vec<f32> = statistics.iter().step_by(2).copied().collect();
     let (mut norms_apart, mut cosines) = (0f64, 1f64);
     for (token, apart) in [(3, 0.0), (3, 4.0), (14, 7.0), (27, 9.0), (45, 6.0)] {
@@ -606,7 +592,7 @@ fn a_frozen_network_says_what_the_graph_says() {
         let (config, weights) = random_model(kind, &[2]);
         let [graph, plain] = [Decoder::trainable, Decoder::frozen].map(|make| {
             let network = make(&config, &weights).unwrap();
-            numbers(&network.response_logprobs(&training_batch(), 0.7).unwrap())
+            values(&network.response_logprobs(&training_batch(), 0.7).unwrap())
         });
         assert_near(&format!("statistics, {kind:?}"), &plain, &graph, 1e-5);
     }
@@ -626,7 +612,7 @@ fn every_parameter_receives_a_gradient_that_is_not_zero() {
             .filter(|(_, v)| {
                 gradients
                     .get(v)
-                    .is_none_or(|g| !numbers(g).iter().any(|x| x.is_finite() && *x != 0.0))
+                    .is_none_or(|g| !values(g).iter().any(|x| x.is_finite() && *x != 0.0))
             })
             .map(|(name, _)| name)
             .collect();
@@ -638,7 +624,7 @@ fn every_parameter_receives_a_gradient_that_is_not_zero() {
         let infinite: Vec<&str> = weights
             .variables()
             .filter(|(_, v)| {
-                gradients.get(v).is_some_and(|g| numbers(g).iter().any(|x| !x.is_finite()))
+                gradients.get(v).is_some_and(|g| values(g).iter().any(|x| !x.is_finite()))
             })
             .map(|(name, _)| name)
             .collect();
@@ -665,17 +651,17 @@ fn finite_differences_confirm_the_gradient_of_every_parameter() {
         let gradients = training_loss(&network, &batch).backward().unwrap();
         let mut worst = 0f64;
         for (name, variable) in weights.variables() {
-            let gradient = numbers(gradients.get(variable).unwrap());
-            let scale = gradient.iter().fold(0f32, |top, g| top.max(g.abs()));
+            let gradient = values(gradients.get(variable).unwrap());
+            let scale = largest_magnitude(&gradient);
             let steepest = (0..gradient.len())
                 .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
                 .unwrap();
-            let values = numbers(variable);
+            let start = values(variable);
             for entry in [steepest, 0, gradient.len() / 3, gradient.len() - 1] {
                 let at = |steps: f64| {
-                    let mut moved = values.clone();
+                    let mut moved = start.clone();
                     moved[entry] += (steps * STEP) as f32;
-                    let taken = f64::from(moved[entry]) - f64::from(values[entry]);
+                    let taken = f64::from(moved[entry]) - f64::from(start[entry]);
                     variable
                         .set(&Tensor::from_vec(moved, variable.shape(), &CPU).unwrap())
                         .unwrap();
@@ -687,7 +673,7 @@ fn finite_differences_confirm_the_gradient_of_every_parameter() {
                 };
                 let estimate = (4.0 * slope(1.0) - slope(2.0)) / 3.0;
                 variable
-                    .set(&Tensor::from_vec(values.clone(), variable.shape(), &CPU).unwrap())
+                    .set(&Tensor::from_vec(start.clone(), variable.shape(), &CPU).unwrap())
                     .unwrap();
                 let error =
                     (estimate - f64::from(gradient[entry])).abs() / f64::from(scale).max(1.0);
@@ -704,8 +690,7 @@ fn finite_differences_confirm_the_gradient_of_every_parameter() {
     }
 }
 
-// --- Sampling
-// ------------------------------------------------------------------------------------------------------------
+// --- Sampling ------------------------------------------------------------------------------------
 
 #[test]
 fn sampling_records_what_an_uncached_forward_pass_says() {
@@ -750,7 +735,7 @@ fn sampling_records_what_an_uncached_forward_pass_says() {
         assert_near(
             &format!("{what}, log-probabilities"),
             &logprobs,
-            &numbers(&out.narrow(1, 0, 1).unwrap()),
+            &values(&out.narrow(1, 0, 1).unwrap()),
             1e-4,
         );
         let entropies: Vec<f32> =
@@ -758,7 +743,7 @@ fn sampling_records_what_an_uncached_forward_pass_says() {
         assert_near(
             &format!("{what}, entropies"),
             &entropies,
-            &numbers(&out.narrow(1, 1, 1).unwrap()),
+            &values(&out.narrow(1, 1, 1).unwrap()),
             1e-4,
         );
 
@@ -776,7 +761,7 @@ fn sampling_records_what_an_uncached_forward_pass_says() {
                 sum.iter_mut().zip(token).for_each(|(sum, x)| *sum += x);
             }
             assert!(sum.iter().any(|x| x.abs() > 1e-2), "features are zero");
-            worst = worst.max(largest_difference(&completion.feature_sum, &sum));
+            worst = worst.max(largest_deviation(&completion.feature_sum, &sum));
         }
         eprintln!("{what}, feature sums: {worst:.1e}");
         assert!(worst <= 1e-4, "{what}: feature sums differ by {worst:e}");
@@ -805,7 +790,7 @@ fn samples_do_not_depend_on_batching() {
             // token ever does.
             assert!(found.logprobs == expected.logprobs, "{what} changes log-probabilities");
             assert!(found.entropies == expected.entropies, "{what} changes entropies");
-            let difference = largest_difference(&found.feature_sum, &expected.feature_sum);
+            let difference = largest_deviation(&found.feature_sum, &expected.feature_sum);
             let tolerance = if settings.top_k.is_some() { 1e-5 } else { 0.0 };
             assert!(difference <= tolerance, "{what}: feature sums differ by {difference:e}");
         };
@@ -849,7 +834,7 @@ fn samples_and_gradients_do_not_depend_on_the_number_of_threads() {
             let gradients: Vec<f32> = weights
                 .variables()
                 .flat_map(|(name, v)| {
-                    [numbers(graph.get(v).unwrap()), numbers(summed.get(name).unwrap())].concat()
+                    [values(graph.get(v).unwrap()), values(summed.get(name).unwrap())].concat()
                 })
                 .collect();
             (completions, gradients)
@@ -862,7 +847,7 @@ fn samples_and_gradients_do_not_depend_on_the_number_of_threads() {
             again == completions,
             "{threads} threads change samples, or the last digits of what is recorded of them"
         );
-        let difference = largest_difference(&gradients_again, &gradients);
+        let difference = largest_deviation(&gradients_again, &gradients);
         assert!(difference == 0.0, "{threads} threads change gradients by {difference:e}");
     }
 }
@@ -894,8 +879,7 @@ fn greedy_decoding_is_deterministic_and_takes_the_likeliest_token() {
     }
 }
 
-// --- Folders
-// -------------------------------------------------------------------------------------------------------------
+// --- Folders -------------------------------------------------------------------------------------
 
 /// A model with a tokenizer of its own.
 fn language_model(kind: Kind) -> LanguageModel {
@@ -954,7 +938,7 @@ fn a_written_folder_reads_back_equal() {
             model.weights.variables().zip(again.weights.variables())
         {
             assert_eq!(name, other_name);
-            let bits = |v: &Var| numbers(v).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            let bits = |v: &Var| values(v).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(ours), bits(theirs), "{name}");
         }
         let text = "Use 1 2 to make 3\n\\boxed{1+2}";
@@ -969,13 +953,13 @@ fn copied_weights_keep_their_values_and_networks_see_changes() {
     let copy = weights.copy(&CPU).unwrap();
     let before = weights.hash().unwrap();
     let tokens = PackedTokens::new([[1u32, 2, 3].as_slice()]);
-    let hidden = numbers(&network.forward(&tokens).unwrap());
+    let hidden = values(&network.forward(&tokens).unwrap());
     for (_, variable) in weights.variables() {
         variable.set(&(variable.as_tensor() * 1.1).unwrap()).unwrap();
     }
     assert_eq!(copy.hash().unwrap(), before);
     assert_ne!(weights.hash().unwrap(), before);
-    assert!(largest_difference(&numbers(&network.forward(&tokens).unwrap()), &hidden) > 1e-3);
+    assert!(largest_deviation(&values(&network.forward(&tokens).unwrap()), &hidden) > 1e-3);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod common;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::{Device, Tensor};
-use common::{Parity, Workplace, checkpoint, json, lines};
+use common::{Parity, Workplace, checkpoint, f32_values, json, lines};
 use orthant::experiment::{AdamWConfig, OptimizerConfig, TaskConfig};
 use orthant::prelude::{Experiment, *};
 use orthant::weights::first_not_finite;
@@ -170,7 +170,7 @@ fn a_policy_that_is_nearly_certain_leaves_no_number_below_the_normal_range() {
     let tensors: BTreeMap<String, Tensor> =
         candle_core::safetensors::load(state, &Device::Cpu).unwrap().into_iter().collect();
     for tensor in tensors.values() {
-        let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+        let values = f32_values(tensor);
         below += values.iter().filter(|value| value.is_subnormal()).count();
         numbers += values.iter().filter(|value| **value != 0.0).count();
     }

@@ -10,8 +10,8 @@ use bevy_ecs::error::Result as SystemResult;
 use bevy_ecs::prelude::*;
 use candle_core::Tensor;
 use common::{
-    Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, checkpoint, finish, json,
-    largest_difference, lines, tiny_model, wait_for,
+    Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, assert_near, checkpoint, finish, json,
+    largest_difference, lines, number, tiny_model, wait_for,
 };
 use orthant::experiment::{self, AdamWConfig, OptimizerConfig};
 use orthant::geometry::{IncorrectSign, NoveltyForm};
@@ -56,14 +56,6 @@ const STEP_METRICS: [&str; 26] = [
     "throughput/tokens_per_s",
     "memory/peak_mib",
 ];
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
-}
-
-fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
-    assert!((found - expected).abs() <= tolerance, "{what}: found {found}, expected {expected}");
-}
 
 fn matrix(tensor: &Tensor) -> Vec<Vec<f32>> {
     tensor.to_vec2().unwrap()

@@ -114,7 +114,8 @@ impl Trl {
 
 fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+    let largest = differences.inspect(|d| assert!(!d.is_nan(), "{what}")).fold(0.0, f64::max);
     // Shown by `cargo test -- --nocapture`: where the numbers at the top of this file come from.
     eprintln!("{what}: {largest:.1e}");
     assert!(

@@ -7,7 +7,8 @@ mod common;
 
 use candle_core::{DType, Device, Tensor};
 use common::{
-    FAMILIES, Workplace, checkpoint, json, resume_is_refused, resume_well, tiny_model_of,
+    FAMILIES, Workplace, checkpoint, json, largest_deviation, resume_is_refused, resume_well,
+    tiny_model_of, values,
 };
 use orthant::experiment::{LoraConfig, LoraTarget, ModelSource, Quantisation, to_text};
 use orthant::kernels::Nf4;
@@ -18,10 +19,6 @@ use orthant::prelude::*;
 use std::path::{Path, PathBuf};
 
 const CPU: Device = Device::Cpu;
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-}
 
 #[test]
 fn codes_scales_and_values_are_those_of_bitsandbytes() {
@@ -158,7 +155,7 @@ fn decoding_with_a_cache_says_what_a_forward_pass_says_and_what_the_decoded_mode
             let uncached = values(&uncached.narrow(1, 0, 1).unwrap());
             let cached: Vec<f32> = found.iter().flat_map(|c| c.logprobs.clone()).collect();
             assert!(cached.len() > 100);
-            let off = cached.iter().zip(&uncached).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let off = largest_deviation(&cached, &uncached);
             eprintln!("{family}, {} targets: cached against uncached {off:.1e}", targets.len());
             assert!(off < 1e-4, "{family}: {off:e}");
         }

@@ -10,8 +10,8 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use candle_core::{Tensor, Var};
 use common::{
-    Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, finish, json, largest_difference,
-    tiny_model,
+    Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, assert_near, finish, json,
+    largest_difference, number, tiny_model,
 };
 use orthant::experiment::{AdamWConfig, CurriculumConfig, DynamicSampling, OptimizerConfig};
 use orthant::model::{LanguageModel, ResponseBatch};
@@ -22,14 +22,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
-}
-
-fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
-    assert!((found - expected).abs() <= tolerance, "{what}: found {found}, expected {expected}");
-}
 
 /// The task of the tests, except that every third problem is unsolvable; counts what it judges.
 #[derive(Clone, Default)]

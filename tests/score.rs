@@ -8,7 +8,7 @@
 mod common;
 
 use candle_core::{Device, Tensor};
-use common::{json, lines};
+use common::{f32_values, json, lines};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -71,8 +71,7 @@ impl Written {
     }
 
     fn tensor(&self, name: &str) -> Vec<f64> {
-        let values: Vec<f32> = self.tensors[name].flatten_all().unwrap().to_vec1().unwrap();
-        values.into_iter().map(f64::from).collect()
+        f32_values(&self.tensors[name]).into_iter().map(f64::from).collect()
     }
 }
 

@@ -6,23 +6,20 @@
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{Finished, GROUP, PROMPTS, Parity, Workplace, finish, json, lines, tiny_model};
+use common::{
+    Finished, GROUP, PROMPTS, Parity, Workplace, finish, json, lines, number, tiny_model,
+};
 use orthant::error::Error;
 use orthant::experiment::{EncoderSource, TaskConfig};
 use orthant::methods::{EvolRl, Labels};
 use orthant::model::PackedTokens;
 use orthant::prelude::{Experiment, Result, *};
 use orthant::run::CosineKind;
-use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 fn bert_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert_tiny")
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 fn matrix(tensor: &Tensor) -> Vec<Vec<f64>> {

@@ -232,7 +232,6 @@ fn describe(report: &mut Report, estimate: &Estimate) {
         ("the head's backward", estimate.head),
         ("one layer's backward", estimate.layer),
         ("the embeddings' backward", estimate.embeddings),
-        ("optimizer's scratch", estimate.scratch),
         ("kept for the next step", estimate.kept),
     ] {
         report.memory(name, bytes);

@@ -9,9 +9,11 @@
 //! demanding of them counts. The optimizer works in place. What the model keeps per token is
 //! counted from its operations in `crates/kernels`: fused ones (on a GPU, and in `f32` on the CPU)
 //! keep their inputs and outputs, the others what candle's graph keeps of each small operation.
+//! candle's backward also makes gradients of tensors that need none, and keeps these until the pass
+//! is over.
 
 use crate::experiment::{Adapter, Experiment, Precision, Quantisation};
-use crate::kernels::{Activation, largest_device_head, rows_per_device_slice};
+use crate::kernels::{Activation, largest_device_head, rows_per_device_slice, rows_per_slice};
 use crate::model::{DecoderSpec, adapter_parameters, data_type};
 
 /// Where the frozen base model is that the KL term or an encoder asks.
@@ -84,13 +86,11 @@ pub struct Estimate {
     /// of its matrix in the making.
     pub head: u64,
     /// What backward through one layer needs besides: the layer's graph where it is computed again,
-    /// gradients within it, and those of the micro-batch so far.
+    /// gradients within it, and those of the micro-batch so far, stray ones among them.
     pub layer: u64,
     /// What backward through the embeddings needs besides: their gradient in the making, and all
     /// others of the micro-batch.
     pub embeddings: u64,
-    /// Temporary tensors of the optimizer.
-    pub scratch: u64,
     /// What gradients are computed in that stays there for the next step: activations and all of a
     /// layer's backward, where layers run without a graph.
     pub kept: u64,
@@ -117,7 +117,7 @@ impl Estimate {
 
     /// Memory while the optimizer works.
     pub fn step(&self) -> u64 {
-        self.resident() + self.kept + self.gradients + self.scratch
+        self.resident() + self.kept + self.gradients
     }
 
     /// The most memory at any time.
@@ -138,8 +138,8 @@ const PROGRAM: [u64; 2] = [85 << 20, 900 << 20];
 /// Logits of a slice of tokens on a GPU and their gradients, bytes.
 const DEVICE_LOGITS: usize = 8 << 26;
 
-/// Those of a slice of tokens where the operations are fused on the CPU, bytes.
-const FUSED_LOGITS: usize = 8 << 20;
+/// What one step of sampling holds where the operations are fused on the CPU, bytes.
+const DRAWN_LOGITS: usize = 8 << 20;
 
 /// Tensors in `f32` of the size of the logits that the operations of candle hold at a time.
 const UNFUSED_LOGITS: usize = 5;
@@ -206,15 +206,20 @@ impl Workload {
         }
     }
 
-    /// Outputs of the linear layers of one decoder layer that an adapter adds to.
-    fn adapted_outputs(&self) -> usize {
+    /// Outputs of the products with one of an adapter's matrices, A or B, in one decoder layer.
+    fn adapter_outputs(&self, matrix: &str) -> usize {
         let Adapter::Lora(config) = &self.adapter else { return 0 };
-        let parameters = adapter_parameters(config, &self.shape);
-        let outputs = parameters
-            .iter()
-            .filter(|(name, _)| name.ends_with("lora_B.weight"))
-            .map(|(_, shape)| shape[0]);
+        let (parameters, end) =
+            (adapter_parameters(config, &self.shape), format!("lora_{matrix}.weight"));
+        let outputs =
+            parameters.iter().filter(|(name, _)| name.ends_with(&end)).map(|(_, shape)| shape[0]);
         outputs.sum::<usize>() / self.shape.num_hidden_layers
+    }
+
+    /// The part of a width that belongs to layers that rotate, spread over all.
+    fn of_rotated(&self, width: usize) -> usize {
+        let layers = self.shape.num_hidden_layers;
+        width * (layers - self.shape.unrotated.len().min(layers)) / layers.max(1)
     }
 
     /// Tokens of the largest micro-batch: a sequence that is longer than the limit is one by
@@ -269,6 +274,21 @@ impl Workload {
         self.batch_tokens() * self.layer_bytes() + padded * self.padded_bytes()
     }
 
+    /// Bytes of the gradients that candle makes of tensors that need none, in backward through one
+    /// layer with the largest micro-batch. Nothing takes them out of its store.
+    fn stray_of_batch(&self) -> usize {
+        if self.is_fused() {
+            return 0;
+        }
+        let (shape, (tokens, padded)) = (&self.shape, self.padded_batch());
+        let (heads, kv_heads) = (shape.num_attention_heads, shape.num_key_value_heads);
+        // Cosines and sines twice each, for queries and keys, as wide as half a head; the mask and
+        // the largest scores, both broadcast to all scores, in `f32`.
+        let turned = 2 * self.of_rotated((heads + kv_heads) * shape.head_dim);
+        let scores = 2 * heads * (self.prompt + self.new_tokens);
+        tokens * self.element() * turned + padded * 4 * scores
+    }
+
     /// Bytes that attention by plain operations keeps per padded token.
     fn padded_bytes(&self) -> usize {
         let shape = &self.shape;
@@ -296,14 +316,12 @@ impl Workload {
             return self.element() * (widths + 2 * q + 2 * kv + 2 * mlp);
         }
         // An adapter adds its product and the sum to each output.
-        let added = 2 * self.adapted_outputs();
+        let added = 2 * self.adapter_outputs("B");
         let biases = usize::from(shape.qkv_bias);
         let projected = (1 + biases) * (q + 2 * kv);
         let norms = 2 * (usize::from(before) + usize::from(after)) * d
             + usize::from(shape.qk_norm.is_some()) * (q + kv);
-        // Of the layers that rotate, spread over all.
-        let rotated = shape.num_hidden_layers - shape.unrotated.len().min(shape.num_hidden_layers);
-        let rotated = (q + kv) * rotated / shape.num_hidden_layers.max(1);
+        let rotated = self.of_rotated(q + kv);
         if self.is_fused() {
             // Outputs of: norms; two sums with their projections (d); projections to q, k, v and
             // their biases; rotary (q, kv) and attention (q); gate, up, product (mlp).
@@ -315,7 +333,11 @@ impl Workload {
             Activation::Silu => 2 * mlp + 2 * d,
             Activation::GeluTanh => mlp + 2 * d,
         };
-        self.element() * (norms + 4 * rotated + projections + rest + q + added)
+        // Tables of cosines and sines, for queries and for keys.
+        let tables = self.of_rotated(2 * shape.head_dim);
+        // An adapter's product with A, and the same scaled.
+        let inner = 2 * self.adapter_outputs("A");
+        self.element() * (norms + 4 * rotated + tables + projections + rest + q + added + inner)
     }
 
     /// Bytes that backward through one layer holds per token beside the graph.
@@ -334,7 +356,25 @@ impl Workload {
             let after = usize::from(shape.norms.has_after()) * d;
             return 4 * (mlp + 3 * d + after + 3 * q + 5 * kv).max(4 * d);
         }
+        if !self.is_fused() && shape.activation == Activation::GeluTanh {
+            // Gate, up and their gradients with that of the product, in `f32` and in the type of
+            // the run.
+            return (5 * 4 + self.element()) * mlp + 4 * 2 * d;
+        }
         self.element().max(if self.on_cpu { 4 } else { 2 }) * (3 * mlp + 2 * d)
+    }
+
+    /// Bytes that backward through one layer with the largest micro-batch holds beside the graph
+    /// and stray gradients.
+    fn backward_of_batch(&self) -> usize {
+        let rows = self.batch_tokens() * self.backward_bytes();
+        if self.is_fused() {
+            return rows;
+        }
+        // Where scores are divided by their sums, six tensors of their size in `f32` are there:
+        // four, and those whose place this layer's stray gradients take later.
+        let scores = self.shape.num_attention_heads * (self.prompt + self.new_tokens);
+        rows.max(self.padded_batch().1 * 4 * 4 * scores)
     }
 
     /// Bytes by what they are for.
@@ -350,10 +390,11 @@ impl Workload {
         let inputs = tokens * d * element * (layers + 1);
         // Embeddings before they are scaled.
         let unscaled = if shape.scaled_embeddings && !self.is_layerwise() { tokens * d } else { 0 };
-        let (activations, again) = if self.recompute {
-            (inputs, layer)
+        let stray = self.stray_of_batch();
+        let (activations, again, stray) = if self.recompute {
+            (inputs, layer, stray)
         } else {
-            (layers * layer + inputs / (layers + 1), 0)
+            (layers * layer + inputs / (layers + 1), 0, layers * stray)
         };
         // Gradients that backward has made of parameters before they are added to the sums.
         let in_work = if self.is_layerwise() {
@@ -377,10 +418,10 @@ impl Workload {
         } else if self.recompute {
             (copies + 1) * element * largest
         } else {
-            in_work + copies * element * largest
+            in_work + stray + copies * element * largest
         };
         let bytes = |count: usize| count as u64;
-        let backward = again + tokens * self.backward_bytes() + in_work;
+        let backward = again + stray + self.backward_of_batch() + in_work;
         Estimate {
             program: PROGRAM[usize::from(!self.on_cpu)],
             weights: bytes(
@@ -402,16 +443,21 @@ impl Workload {
             kv_cache: bytes(
                 slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element,
             ),
-            logits: bytes(self.slice_bytes(self.groups * self.group_size)),
+            logits: bytes(if self.is_layerwise() {
+                DRAWN_LOGITS
+            } else {
+                self.slice_bytes(self.groups * self.group_size)
+            }),
             gradients: bytes(trained * 4),
             activations: bytes(activations + unscaled * element),
             head: bytes(self.head_bytes(tokens, largest)),
             layer: bytes(backward),
             embeddings: bytes(embeddings),
-            // The optimizer changes everything in place. On the CPU the gradient's squares are made
-            // for its norm.
-            scratch: bytes(if self.on_cpu { 4 * largest } else { 0 }),
-            kept: if self.is_layerwise() { bytes(activations + backward) } else { 0 },
+            kept: if self.is_layerwise() {
+                bytes(activations + backward.max(self.head_bytes(tokens, largest)))
+            } else {
+                0
+            },
         }
     }
 
@@ -420,7 +466,7 @@ impl Workload {
         if !self.on_cpu {
             DEVICE_LOGITS
         } else if self.is_fused() {
-            FUSED_LOGITS
+            4 * tokens.min(rows_per_slice(self.shape.vocab_size)) * self.shape.vocab_size
         } else {
             4 * UNFUSED_LOGITS * tokens * self.shape.vocab_size
         }
@@ -498,25 +544,20 @@ pub(super) mod tests {
         }
     }
 
-    /// On a GPU the optimizer's kernels work in place, so a step has what is always there and the
-    /// sums of gradients: 20 bytes per parameter, of the weight, the reference, the master, two
-    /// moments and the sum.
+    /// The optimizer works in place, so a step has what is always there and the sums of gradients:
+    /// 20 bytes per parameter, of the weight, the reference, the master, two moments and the sum.
     #[test]
-    fn on_a_gpu_the_optimizer_needs_no_room_of_its_own() {
+    fn the_optimizer_needs_no_room_of_its_own() {
         for (precision, bytes) in
             [(Precision::Bf16, 2 + 2 + 12 + 4), (Precision::F32, 4 + 4 + 8 + 4)]
         {
             let workload = workload(precision, false);
             let estimate = workload.estimate();
-            assert_eq!(estimate.scratch, 0);
             assert_eq!(
                 estimate.step() - estimate.program,
                 bytes * workload.shape.parameter_count() as u64
             );
             assert!(estimate.step() < estimate.update());
-            // On the CPU candle makes the squares of the largest gradient.
-            let on_cpu = Workload { on_cpu: true, ..workload }.estimate();
-            assert_eq!(on_cpu.scratch, 4 * 151_936 * 2048);
         }
     }
 
@@ -559,6 +600,51 @@ pub(super) mod tests {
         assert!(of(Precision::Bf16, 256) < of(Precision::Bf16, 128) + scores);
     }
 
+    /// Of the tables that turn queries and keys, and of what scores are compared with.
+    #[test]
+    fn candle_keeps_gradients_of_tensors_that_need_none() {
+        let of = |precision, on_cpu| Workload {
+            prompts: 1,
+            group_size: 3,
+            recompute: false,
+            ..workload(precision, on_cpu)
+        };
+        let graph = of(Precision::Bf16, true);
+        // The last token of each response is not read.
+        let (tokens, padded) = (200 + 3 * 999, 4 * 1199);
+        let scores = 2 * 4 * 16 * 1200 * padded;
+        let turned = 2 * 2 * (16 + 8) * 128 * tokens;
+        assert_eq!(graph.stray_of_batch(), scores + turned);
+        let shape = DecoderSpec { unrotated: (0..28).collect(), ..graph.shape.clone() };
+        assert_eq!(Workload { shape, ..graph.clone() }.stray_of_batch(), scores);
+        // Those of all layers are there at the end, or those of the one that is computed again.
+        let more = |recompute| {
+            let workload = Workload { recompute, ..graph.clone() };
+            let again = if recompute { workload.layer_of_batch() } else { 0 };
+            workload.estimate().layer - (workload.backward_of_batch() + again) as u64
+        };
+        let all = (28 * (scores + turned)) as u64;
+        assert!(more(false) > all && more(true) < all / 4);
+        for (precision, on_cpu) in
+            [(Precision::F32, true), (Precision::F32, false), (Precision::Bf16, false)]
+        {
+            assert_eq!(of(precision, on_cpu).stray_of_batch(), 0);
+        }
+    }
+
+    /// In `bf16` on the CPU a graph has the product with A and the same scaled, besides what a GPU
+    /// keeps too.
+    #[test]
+    fn a_graph_keeps_the_inner_products_of_an_adapter() {
+        let more = |on_cpu| {
+            let full = workload(Precision::Bf16, on_cpu);
+            let adapter = Adapter::Lora(LoraConfig { rank: 24, ..LoraConfig::default() });
+            Workload { adapter, ..full.clone() }.layer_bytes() - full.layer_bytes()
+        };
+        // Seven linear layers.
+        assert_eq!(more(true), more(false) + 2 * 2 * 7 * 24);
+    }
+
     #[test]
     fn an_offloaded_reference_leaves_its_room_to_gradients() {
         let resident = workload(Precision::Bf16, false);
@@ -577,7 +663,7 @@ pub(super) mod tests {
             let adapter = Adapter::Lora(LoraConfig::default());
             let (adapted, full) =
                 (Workload { adapter, ..full.clone() }.estimate(), full.estimate());
-            assert!(adapted.embeddings == 0 && adapted.scratch == 0 && adapted.reference == 0);
+            assert!(adapted.embeddings == 0 && adapted.reference == 0);
             assert!(adapted.head < full.head && 20 * adapted.gradients < full.gradients);
             assert_eq!(adapted.logits, full.logits);
         }

@@ -5,7 +5,11 @@ use crate::error::Result;
 use crate::rng::{self, Domain};
 use crate::weights::{TensorFiles, Weights};
 use candle_core::{DType, Device, Tensor, Var};
+use rayon::prelude::*;
 use std::path::Path;
+
+/// Numbers that a thread draws one after another.
+const DRAWN: usize = 1 << 14;
 
 impl Weights {
     /// Random weights in the manner of Transformers: normal with standard deviation `std` for
@@ -22,9 +26,15 @@ impl Weights {
         let mut variables = Vec::new();
         for (index, Part { name, shape, role }) in spec.parts().into_iter().enumerate() {
             let count = shape.iter().product();
-            let normal = |std: f64| -> Vec<f32> {
-                let mut stream = rng::stream(seed, Domain::Weights, [0, index as u64, 0]);
-                (0..count).map(|_| (rng::normal(&mut stream) * std) as f32).collect()
+            let stream = rng::stream(seed, Domain::Weights, [0, index as u64, 0]);
+            let normal = |std: f64| {
+                let mut values = vec![0.0; count];
+                values.par_chunks_mut(DRAWN).enumerate().for_each(|(chunk, values)| {
+                    let mut stream = stream.clone();
+                    stream.set_word_pos((chunk * DRAWN) as u128 * rng::WORDS_OF_NORMAL);
+                    values.fill_with(|| (rng::normal(&mut stream) * std) as f32);
+                });
+                values
             };
             let values = match role {
                 Role::Norm => vec![1.0 - spec.norm_offset; count],

@@ -78,7 +78,7 @@ impl Gradients {
         for (index, (name, grad)) in self.by_name.iter().enumerate() {
             let square = match squares.get(index) {
                 Some(square) => *square,
-                None => f64::from(grad.sqr()?.sum_all()?.to_scalar::<f32>()?),
+                None => kernels::with_slices([grad], |[grad]| Ok(kernels::squared_norm(grad)))?,
             };
             if !square.is_finite() {
                 return Err(Error::failed(format!("the gradient of `{name}` has no finite norm")));

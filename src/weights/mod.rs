@@ -128,7 +128,10 @@ impl Weights {
                 let piece = flat.narrow(0, start, PIECE.min(flat.elem_count() - start))?;
                 let values: Vec<f32> =
                     piece.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
-                let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+                let mut bytes = vec![0; 4 * values.len()];
+                for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+                    *bytes = value.to_le_bytes();
+                }
                 hasher.update(&bytes);
             }
         }

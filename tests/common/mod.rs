@@ -249,13 +249,51 @@ pub(crate) fn json(path: &Path) -> Value {
 /// The largest absolute difference between two models' weights.
 pub(crate) fn largest_difference(a: &Weights, b: &Weights) -> f32 {
     let difference = |(name, a): (&str, &candle_core::Var)| difference_of(a, &b.get(name).unwrap());
-    a.variables().map(difference).fold(0.0, f32::max)
+    let differences = a.variables().map(difference);
+    differences.inspect(|difference| assert!(!difference.is_nan())).fold(0.0, f32::max)
 }
 
 /// The largest absolute difference between two tensors.
 pub(crate) fn difference_of(a: &Tensor, b: &Tensor) -> f32 {
     let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap();
     difference.to_dtype(DType::F32).unwrap().to_scalar().unwrap()
+}
+
+/// The largest absolute difference between two lists of one length; infinite where one is NaN.
+#[track_caller]
+pub(crate) fn largest_deviation(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let difference =
+        |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
+    found.iter().zip(expected).map(difference).fold(0.0, f32::max)
+}
+
+/// The largest absolute value of a list. NaN does not count.
+pub(crate) fn largest_magnitude(values: &[f32]) -> f32 {
+    values.iter().fold(0f32, |top, x| top.max(x.abs()))
+}
+
+/// The elements of a tensor of any type, on any device.
+#[track_caller]
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
+    f32_values(&tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F32).unwrap())
+}
+
+/// The elements of a tensor whose type has to be `f32`.
+#[track_caller]
+pub(crate) fn f32_values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// A number of a JSON file.
+pub(crate) fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
+}
+
+/// Fails where a number is off by more than the tolerance, or is NaN.
+#[track_caller]
+pub(crate) fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!((found - expected).abs() <= tolerance, "{what}: found {found}, expected {expected}");
 }
 
 /// Runs the program; returns exit status and standard error.

@@ -1,7 +1,20 @@
 //! Memory that is used again: pages that the system has just handed out cost more than what is
 //! computed in them.
 
+use rayon::prelude::*;
 use std::cell::RefCell;
+
+/// Elements below which memory is not worth being cleared by several threads.
+const ALONE: usize = 1 << 18;
+
+/// `len` zeros. Large memory is cleared by all threads: the system hands out its pages when they are
+/// touched for the first time, and that takes longer than what is done with them.
+pub fn zeros(len: usize) -> Vec<f32> {
+    if len < ALONE {
+        return vec![0.0; len];
+    }
+    (0..len).into_par_iter().with_min_len(ALONE / 4).map(|_| 0.0).collect()
+}
 
 /// Buffers that are used again: what a pass frees here is there for the next one.
 #[derive(Default)]
@@ -66,6 +79,14 @@ mod tests {
         assert_eq!(second.as_ptr(), places[1]);
         assert_eq!(second, [0.0; 9]);
         assert_eq!(buffers.take(200).len(), 200, "there is always one");
+    }
+
+    #[test]
+    fn zeros_are_as_many_as_asked_for() {
+        for len in [0, 1, ALONE - 1, ALONE, 3 * ALONE + 7] {
+            let zeros = super::zeros(len);
+            assert!(zeros.len() == len && zeros.iter().all(|zero| zero.to_bits() == 0));
+        }
     }
 
     #[test]

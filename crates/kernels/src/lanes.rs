@@ -24,8 +24,9 @@ use rayon::prelude::*;
 /// multiplications.
 pub const BLOCK: usize = 4 * LANES;
 
-/// Rows of W that a product takes together.
-const TOGETHER: usize = 4;
+/// Rows of W that parts of a product are multiples of, so that few are left over when a part is gone
+/// through in tiles.
+const TOGETHER: usize = 24;
 
 /// y (out, lanes) = W (out, in) x (in, lanes), or y += W x where `accumulate`, with the rows of W
 /// cut into `splits` parts that may run at the same time.
@@ -33,40 +34,75 @@ const TOGETHER: usize = 4;
 /// # Panics
 /// Where the sizes do not fit together.
 pub fn product(y: &mut [f32], w: &[f32], x: &[f32], lanes: usize, accumulate: bool, splits: usize) {
-    let (out, inner) = (y.len() / lanes, x.len() / lanes);
-    assert!(
-        y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner,
-        "sizes of a product"
-    );
-    if w.is_empty() {
-        return;
-    }
-    let part = out.div_ceil(splits).next_multiple_of(TOGETHER);
-    y.par_chunks_mut(part * lanes).zip(w.par_chunks(part * inner)).for_each(|(y, w)| {
-        multiply_rows(y, w, x, inner, accumulate);
-    });
+    run(cut(y, w, (x, lanes), accumulate, splits).collect());
 }
 
-/// [`product`] of x (in, lanes) with the weight (out, in) of a linear layer and what an adapter adds
-/// to it.
+/// [`product`] of x (in, lanes) with the weights (out, in) of linear layers, each into the y beside
+/// it, and what adapters add to it.
 ///
 /// # Panics
 /// As [`product`].
-pub fn linear(
-    y: &mut [f32],
-    weight: LayerWeight,
+pub fn linear<const N: usize>(
+    mut outputs: [(&mut [f32], LayerWeight); N],
     x: &[f32],
     lanes: usize,
     accumulate: bool,
     splits: usize,
 ) {
-    product(y, weight.elements, x, lanes, accumulate, splits);
-    if let Some(LowRank { a, b, scale }) = weight.low_rank {
-        let mut reduced = vec![0.0; a.len() * lanes / (x.len() / lanes)];
-        product(&mut reduced, a, x, lanes, false, splits);
-        scale_elements(&mut reduced, scale);
-        product(y, b, &reduced, lanes, true, splits);
+    let inner = x.len() / lanes;
+    let mut reduced = outputs.each_ref().map(|(_, weight)| {
+        weight.low_rank.map_or(Vec::new(), |LowRank { a, .. }| vec![0.0; a.len() / inner * lanes])
+    });
+    let mut parts = Vec::new();
+    for ((y, weight), reduced) in outputs.iter_mut().zip(&mut reduced) {
+        parts.extend(cut(y, weight.elements, (x, lanes), accumulate, splits));
+        if let Some(LowRank { a, .. }) = weight.low_rank {
+            parts.extend(cut(reduced, a, (x, lanes), false, splits));
+        }
     }
+    run(parts);
+
+    let mut parts = Vec::new();
+    for ((y, weight), reduced) in outputs.iter_mut().zip(&mut reduced) {
+        if let Some(LowRank { b, scale, .. }) = weight.low_rank {
+            scale_elements(reduced, scale);
+            parts.extend(cut(y, b, (reduced, lanes), true, splits));
+        }
+    }
+    run(parts);
+}
+
+/// Some rows of a product.
+struct Part<'a> {
+    y: &'a mut [f32],
+    w: &'a [f32],
+    x: &'a [f32],
+    inner: usize,
+    accumulate: bool,
+}
+
+/// The parts of a [`product`].
+fn cut<'a>(
+    y: &'a mut [f32],
+    w: &'a [f32],
+    (x, lanes): (&'a [f32], usize),
+    accumulate: bool,
+    splits: usize,
+) -> impl Iterator<Item = Part<'a>> {
+    let (out, inner) = (y.len() / lanes, x.len() / lanes);
+    assert!(
+        y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner,
+        "sizes of a product"
+    );
+    let rows = out.div_ceil(splits).next_multiple_of(TOGETHER);
+    let y = y.chunks_mut((rows * lanes).max(1));
+    y.zip(w.chunks((rows * inner).max(1))).map(move |(y, w)| Part { y, w, x, inner, accumulate })
+}
+
+fn run(parts: Vec<Part<'_>>) {
+    parts.into_par_iter().for_each(|Part { y, w, x, inner, accumulate }| {
+        multiply_rows(y, w, x, inner, accumulate);
+    });
 }
 
 /// x W^T for few rows x (n, in) and W (out, in), without a gradient: [`super::linear`] by way of
@@ -90,36 +126,67 @@ pub fn thin_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(y, (rows, out), x.device())
 }
 
+/// Rows of W at a time and vectors of lanes at a time are as many as the sums of a tile have
+/// registers for: so every element that is read serves many multiplications, and one of them
+/// need not wait for another.
 #[multiversion(targets = "simd")]
 fn multiply_rows(y: &mut [f32], w: &[f32], x: &[f32], inner: usize, accumulate: bool) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
-    const WIDE: usize = if target_cfg_f!(target_feature = "avx512f") { 4 } else { 1 };
+    const WIDE: bool = target_cfg_f!(target_feature = "avx512f");
     let lanes = x.len() / inner;
-    for (y, w) in y.chunks_mut(TOGETHER * lanes).zip(w.chunks(TOGETHER * inner)) {
-        if !accumulate {
-            y.fill(0.0);
+    if !accumulate {
+        y.fill(0.0);
+    }
+    let mut first = 0;
+    while first < lanes {
+        let vectors = if WIDE { ((lanes - first) / LANES).min(4) } else { 1 };
+        match vectors {
+            4 => multiply_tiles::<FMA, 6, 4>(y, w, x, lanes, first),
+            3 => multiply_tiles::<FMA, 8, 3>(y, w, x, lanes, first),
+            2 => multiply_tiles::<FMA, 8, 2>(y, w, x, lanes, first),
+            _ if WIDE => multiply_tiles::<FMA, 8, 1>(y, w, x, lanes, first),
+            _ => multiply_tiles::<FMA, 4, 1>(y, w, x, lanes, first),
         }
-        for column in columns::<WIDE>(lanes) {
-            let wide = column.len() > LANES;
-            if w.len() == TOGETHER * inner {
-                let w: [&[f32]; TOGETHER] =
-                    std::array::from_fn(|row| &w[row * inner..(row + 1) * inner]);
-                let w = |k: usize| std::array::from_fn(|row| w[row][k]);
-                if wide {
-                    multiply::<FMA, TOGETHER, WIDE>(y, lanes, w, x, column.start);
-                } else {
-                    multiply::<FMA, TOGETHER, 1>(y, lanes, w, x, column.start);
-                }
-            } else {
-                for (y, w) in y.chunks_mut(lanes).zip(w.chunks(inner)) {
-                    if wide {
-                        multiply::<FMA, 1, WIDE>(y, lanes, |k| [w[k]], x, column.start);
-                    } else {
-                        multiply::<FMA, 1, 1>(y, lanes, |k| [w[k]], x, column.start);
-                    }
-                }
-            }
-        }
+        first += vectors * LANES;
+    }
+}
+
+/// The `B` vectors of lanes from `first` on of y += W x, `R` rows of W at a time. What is left of
+/// them goes by four, then one by one.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+fn multiply_tiles<const FMA: bool, const R: usize, const B: usize>(
+    y: &mut [f32],
+    w: &[f32],
+    x: &[f32],
+    lanes: usize,
+    first: usize,
+) {
+    let inner = x.len() / lanes;
+    let rows = w.len() / inner;
+    let (by_four, single) = (rows - rows % R, rows - rows % R % 4);
+    let (y, y_four) = y.split_at_mut(by_four * lanes);
+    let (w, w_four) = w.split_at(by_four * inner);
+    let (y_four, y_single) = y_four.split_at_mut((single - by_four) * lanes);
+    let (w_four, w_single) = w_four.split_at((single - by_four) * inner);
+    multiply_whole_tiles::<FMA, R, B>(y, w, x, lanes, first);
+    multiply_whole_tiles::<FMA, 4, B>(y_four, w_four, x, lanes, first);
+    multiply_whole_tiles::<FMA, 1, B>(y_single, w_single, x, lanes, first);
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+fn multiply_whole_tiles<const FMA: bool, const R: usize, const B: usize>(
+    y: &mut [f32],
+    w: &[f32],
+    x: &[f32],
+    lanes: usize,
+    first: usize,
+) {
+    let inner = x.len() / lanes;
+    for (y, w) in y.chunks_exact_mut(R * lanes).zip(w.chunks_exact(R * inner)) {
+        let w: [&[f32]; R] = std::array::from_fn(|row| &w[row * inner..][..inner]);
+        multiply::<FMA, R, B>(&mut y[first..], lanes, |row, k| w[row][k], (x, lanes), first);
     }
 }
 
@@ -138,37 +205,38 @@ pub(super) fn columns<const WIDE: usize>(n: usize) -> impl Iterator<Item = std::
     })
 }
 
-/// c += a b for the `B` vectors of columns from `first` on: c (`R`, columns), a (`R`, inner) by
-/// columns, b (inner, columns). Every element is summed over the inner dimension in order.
+/// c += a b for the `B` vectors of columns of b from `first` on: c (`R`, ...) with a row every
+/// `stride` elements, a (`R`, inner) by row and column, b (inner, columns). Every element is summed
+/// over the inner dimension in order.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
 pub(super) fn multiply<const FMA: bool, const R: usize, const B: usize>(
     c: &mut [f32],
-    columns: usize,
-    a: impl Fn(usize) -> [f32; R],
-    b: &[f32],
+    stride: usize,
+    a: impl Fn(usize, usize) -> f32,
+    (b, columns): (&[f32], usize),
     first: usize,
 ) {
     let mut sums = [[[0f32; LANES]; B]; R];
     for (r, sums) in sums.iter_mut().enumerate() {
         for (j, sum) in sums.iter_mut().enumerate() {
-            sum.copy_from_slice(&c[r * columns + first + j * LANES..][..LANES]);
+            sum.copy_from_slice(&c[r * stride + j * LANES..][..LANES]);
         }
     }
     for (k, b) in b.chunks_exact(columns).enumerate() {
         let b = b[first..first + B * LANES].as_chunks::<LANES>().0;
-        let a = a(k);
         for r in 0..R {
+            let a = a(r, k);
             for j in 0..B {
                 for i in 0..LANES {
-                    sums[r][j][i] = multiply_add::<FMA>(a[r], b[j][i], sums[r][j][i]);
+                    sums[r][j][i] = multiply_add::<FMA>(a, b[j][i], sums[r][j][i]);
                 }
             }
         }
     }
     for (r, sums) in sums.iter().enumerate() {
         for (j, sum) in sums.iter().enumerate() {
-            c[r * columns + first + j * LANES..][..LANES].copy_from_slice(sum);
+            c[r * stride + j * LANES..][..LANES].copy_from_slice(sum);
         }
     }
 }

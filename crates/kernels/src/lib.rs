@@ -38,6 +38,7 @@ mod rotary;
 mod scope;
 mod segments;
 mod simd;
+mod squares;
 mod storage;
 mod subnormals;
 mod tiles;
@@ -45,7 +46,7 @@ mod token_head;
 
 pub use attention::{causal_attention, causal_attention_reference};
 pub use bias::{add_bias, add_bias_reference};
-pub use buffers::Buffers;
+pub use buffers::{Buffers, zeros};
 pub use cuda::{
     Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, largest_device_head,
     one_pass_head as one_pass_head_on_gpu, open as open_cuda, peak_memory as peak_gpu_memory,
@@ -67,9 +68,10 @@ pub use rms_norm::{
 pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub use scope::Scope;
 pub use segments::{Segment, Segments};
+pub use squares::squared_norm;
 pub use storage::{Elements, fused, slice, slice_mut, with_slices};
 pub use subnormals::flush_subnormals;
 pub use token_head::{
-    TokenHead, TokenStatistics, rows_per_device_slice, softmax_entropy, token_logprob_entropy,
-    token_logprob_entropy_reference, token_statistics,
+    TokenHead, TokenStatistics, rows_per_device_slice, rows_per_slice, softmax_entropy,
+    token_logprob_entropy, token_logprob_entropy_reference, token_statistics,
 };

@@ -415,18 +415,18 @@ fn expect(expected: &mut [f32], weights: &[f32], lanes: usize, w: &[f32], d: usi
     const WIDE: usize = if target_cfg_f!(target_feature = "avx512f") { 4 } else { 1 };
     for column in columns::<WIDE>(d) {
         for (four, expected) in expected.chunks_exact_mut(4 * d).enumerate() {
-            let rows = |token: usize| {
-                let p = &weights[token * lanes + 4 * four..][..4];
-                [p[0], p[1], p[2], p[3]]
-            };
+            let p = |row: usize, token: usize| weights[token * lanes + 4 * four + row];
+            let first = column.start;
             match column.len() {
-                LANES => multiply::<FMA, 4, 1>(expected, d, rows, w, column.start),
-                n if n > LANES => multiply::<FMA, 4, WIDE>(expected, d, rows, w, column.start),
+                LANES => multiply::<FMA, 4, 1>(&mut expected[first..], d, p, (w, d), first),
+                n if n > LANES => {
+                    multiply::<FMA, 4, WIDE>(&mut expected[first..], d, p, (w, d), first);
+                }
                 _ => {
                     for (token, w) in w.chunks_exact(d).enumerate() {
-                        for (p, expected) in rows(token).iter().zip(expected.chunks_exact_mut(d)) {
+                        for (row, expected) in expected.chunks_exact_mut(d).enumerate() {
                             for k in column.clone() {
-                                expected[k] = multiply_add::<FMA>(*p, w[k], expected[k]);
+                                expected[k] = multiply_add::<FMA>(p(row, token), w[k], expected[k]);
                             }
                         }
                     }

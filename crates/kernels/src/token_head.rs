@@ -20,8 +20,12 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Largest number of logits that are held at a time.
+/// Largest number of logits that are held at a time, where the vocabulary is small.
 const SLICE_LOGITS: usize = 1 << 21;
+
+/// Fewest tokens whose logits are held at a time: products of fewer spend much of their time on
+/// reading the head's matrix and on putting it into order.
+const SLICE_TOKENS: usize = 256;
 
 /// Log-probability (column 0) and entropy (column 1), nats, of each token: `hidden` (n, d), `head`
 /// (V, d), `targets` (n). Returns (n, 2) in `f32`.
@@ -288,8 +292,9 @@ fn sliced_statistics(
     Ok(statistics)
 }
 
-fn rows_per_slice(vocabulary: usize) -> usize {
-    (SLICE_LOGITS / vocabulary.max(1)).clamp(1, 4096)
+/// Tokens whose logits the fused version holds at a time.
+pub fn rows_per_slice(vocabulary: usize) -> usize {
+    (SLICE_LOGITS / vocabulary.max(1)).clamp(SLICE_TOKENS, 4096)
 }
 
 /// Turns one row of logits into probabilities at the given temperature, in place; returns the

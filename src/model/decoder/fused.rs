@@ -8,7 +8,7 @@ use super::packed::PackedTokens;
 use crate::error::{Error, Result};
 use crate::kernels::{
     Buffers, LayerParts, LayerShape, Saved, TokenHead, WeightSums, add_norm_backward, fused, norm,
-    scale_elements, token_logprob_entropy, with_slices,
+    scale_elements, token_logprob_entropy, with_slices, zeros,
 };
 use crate::model::ResponseBatch;
 use crate::optim::Gradients;
@@ -53,17 +53,17 @@ impl<'a> LayerSums<'a> {
     pub(in crate::model) fn new(network: &'a Decoder) -> Option<Self> {
         // What is trained is followed for itself, and not for what it was made of.
         let weights = network.fused_layers(|tensor| tensor.is_variable() || !tensor.track_op())?;
-        let zeros = |tensor: &Tensor| tensor.is_variable().then(|| vec![0.0; tensor.elem_count()]);
+        let sums_of = |tensor: &Tensor| tensor.is_variable().then(|| zeros(tensor.elem_count()));
         let of_weight = |weight: &Weight| {
-            let mut sums = weight.followed().map(zeros);
+            let mut sums = weight.followed().map(sums_of);
             let mut next = || sums.next().flatten();
             WeightSums { elements: next(), a: next(), b: next() }
         };
         Some(Self {
-            embeddings: zeros(&network.embeddings),
+            embeddings: sums_of(&network.embeddings),
             layers: weights.iter().map(|layer| layer.as_ref().map(|w| of_weight(w))).collect(),
             norm: of_weight(&network.norm).elements,
-            head: if network.is_tied() { None } else { zeros(&network.head) },
+            head: if network.is_tied() { None } else { sums_of(&network.head) },
             network,
             weights,
         })

@@ -195,6 +195,12 @@ impl Layer {
         self.parts.as_ref()
     }
 
+    /// Whether any of its weights has to be decoded before it is used.
+    pub(super) fn is_decoded(&self) -> bool {
+        let is_decoded = |weight: &Weight| matches!(weight.stored, Stored::Nf4(_));
+        self.weights().into_vec().into_iter().any(is_decoded)
+    }
+
     /// x + attention(x), then + mlp. `attend` turns queries (tokens, heads, `head_dim`) and this
     /// layer's new keys and values into (tokens, heads * `head_dim`).
     pub(super) fn forward(

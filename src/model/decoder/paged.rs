@@ -1,12 +1,12 @@
 //! Cached decoding on the CPU in `f32`: blocks of rows go through all layers on their own, without
 //! waiting for each other.
 //!
-//! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once; it
-//! decodes those that are kept in four bits, a layer at a time. Its layer is the one of
-//! [`super::layer`], step by step, in memory of which most is allocated once per token. Keys and
-//! values are in pages of all layers; the pages of a prompt exist once and serve all rows of its
-//! group. Every row's numbers are the same to the last bit whatever other rows are decoded beside
-//! it, and on any number of threads.
+//! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once. Only where
+//! weights are kept in four bits do blocks wait for each other: a layer is decoded once, for all of
+//! them. A layer is the one of [`super::layer`], step by step, in memory of which most is allocated
+//! once per token. Keys and values are in pages of all layers; the pages of a prompt exist once and
+//! serve all rows of its group. Every row's numbers are the same to the last bit whatever other rows
+//! are decoded beside it, and on any number of threads.
 
 use super::fused::{FusedLayers, elements};
 use super::layer::{Layer, WeightElements};
@@ -14,7 +14,8 @@ use super::network::Decoder;
 use super::packed::PackedTokens;
 use crate::error::{Error, Result};
 use crate::kernels::{
-    Elements, Heads, LayerWeight, PAGE, Page, Scope, lanes, paged_attention, scale_elements,
+    Elements, Heads, LayerParts, LayerWeight, PAGE, Page, Scope, lanes, paged_attention,
+    scale_elements,
 };
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -123,7 +124,6 @@ struct Step<'a> {
     network: &'a Decoder,
     heads: Heads,
     embeddings: Elements<'a>,
-    layers: FusedLayers<'a>,
     norm: WeightElements<'a>,
     /// Parts of a block's work that may run at the same time.
     splits: usize,
@@ -187,15 +187,35 @@ impl Decoder {
             network: self,
             heads: self.heads(),
             embeddings: Elements::of(&self.embeddings)?,
-            layers: self.layers.iter().map(Layer::weights).collect(),
             norm: self.norm.elements()?,
             splits,
         };
+        let layers: FusedLayers = self.layers.iter().map(Layer::weights).collect();
         let mut out = vec![0.0; rows * hidden];
-        out.par_chunks_mut(size * hidden)
+        let blocks = out
+            .par_chunks_mut(size * hidden)
             .zip(cache.rows.par_chunks_mut(size))
             .zip(tokens.par_chunks(size))
-            .try_for_each(|((out, rows), tokens)| step.run(out, rows, tokens))?;
+            .map(|((out, rows), tokens)| Block::new(&step, out, rows, tokens));
+        if self.layers.iter().any(Layer::is_decoded) {
+            let mut blocks: Vec<Block> = blocks.collect();
+            for (index, layer) in layers.iter().enumerate() {
+                let layer = elements(layer)?;
+                let layer = layer.as_ref().map(WeightElements::borrow);
+                blocks.par_iter_mut().for_each(|block| block.layer(index, &layer));
+            }
+            blocks.into_par_iter().for_each(Block::finish);
+        } else {
+            let layers = layers.iter().map(elements).collect::<candle_core::Result<Vec<_>>>()?;
+            let layers: Vec<LayerParts<LayerWeight>> =
+                layers.iter().map(|layer| layer.as_ref().map(WeightElements::borrow)).collect();
+            blocks.for_each(|mut block| {
+                for (index, layer) in layers.iter().enumerate() {
+                    block.layer(index, layer);
+                }
+                block.finish();
+            });
+        }
         Ok(Tensor::from_vec(out, (rows, hidden), self.device())?)
     }
 
@@ -217,85 +237,116 @@ fn cut(rows: usize, threads: usize) -> (usize, usize) {
     (size, threads.div_ceil(rows.div_ceil(size).max(1)))
 }
 
-impl Step<'_> {
-    /// One token of some rows: writes their final hidden states (rows, hidden) to `out`.
-    fn run(&self, out: &mut [f32], rows: &mut [Row], tokens: &[u32]) -> candle_core::Result<()> {
-        let (config, shape, splits) = (self.network.spec(), &self.network.shape, self.splits);
-        let (hidden, eps, layers) = (config.hidden_size, shape.eps as f32, self.layers.len());
-        let count = rows.len();
-        let lanes = count.next_multiple_of(lanes::BLOCK / 4);
-        let (q_width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-        let width = q_width + 2 * kv_width;
+/// Some rows on their way through the layers, with one token each. What has no other comment is
+/// (features, lanes).
+struct Block<'a> {
+    step: &'a Step<'a>,
+    /// Where the final hidden states (rows, hidden) go.
+    out: &'a mut [f32],
+    rows: &'a mut [Row],
+    lanes: usize,
+    /// Cosines and sines of every table of rotary positions.
+    turns: Vec<(Vec<f32>, Vec<f32>)>,
+    /// What the layers add to.
+    x: Vec<f32>,
+    // Memory for results within a layer.
+    normed: Vec<f32>,
+    qkv: Vec<f32>,
+    /// (rows, features)
+    qkv_rows: Vec<f32>,
+    /// (rows, features)
+    attended_rows: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    branch: Branch,
+}
 
+impl<'a> Block<'a> {
+    fn new(step: &'a Step<'a>, out: &'a mut [f32], rows: &'a mut [Row], tokens: &[u32]) -> Self {
+        let (config, shape) = (step.network.spec(), &step.network.shape);
+        let (hidden, mlp, count) = (config.hidden_size, config.intermediate_size, rows.len());
+        let lanes = count.next_multiple_of(lanes::BLOCK / 4);
+        let q_width = shape.heads * shape.head_dim;
+        let width = q_width + 2 * shape.kv_heads * shape.head_dim;
         let positions: Vec<u32> = rows.iter().map(Row::position).collect();
-        let turns: Vec<_> = shape
-            .rotaries
-            .iter()
-            .map(|rotary| lanes::rotations(rotary, &positions, lanes))
-            .collect();
-        let embedding = |&token: &u32| &self.embeddings[token as usize * hidden..][..hidden];
-        // x is (hidden, lanes). What follows is allocated once for all layers.
+        let rotations = |rotary| lanes::rotations(rotary, &positions, lanes);
+        let embedding = |&token: &u32| &step.embeddings[token as usize * hidden..][..hidden];
         let mut x = lanes::transpose(tokens.iter().map(embedding), hidden, lanes);
         if let Some(scale) = config.embedding_scale() {
             scale_elements(&mut x, scale);
         }
-        let mut normed = vec![0.0; hidden * lanes];
-        let mut qkv = vec![0.0; width * lanes];
-        let mut qkv_rows = vec![0.0; count * width];
-        let mut attended_rows = vec![0.0; count * q_width];
-        let mut gate = vec![0.0; config.intermediate_size * lanes];
-        let mut up = vec![0.0; config.intermediate_size * lanes];
-        let mut branch = Branch { result: Vec::new(), eps, lanes, splits };
+        let (eps, splits) = (shape.eps as f32, step.splits);
+        Self {
+            lanes,
+            turns: shape.rotaries.iter().map(rotations).collect(),
+            x,
+            normed: vec![0.0; hidden * lanes],
+            qkv: vec![0.0; width * lanes],
+            qkv_rows: vec![0.0; width * count],
+            attended_rows: vec![0.0; q_width * count],
+            gate: vec![0.0; mlp * lanes],
+            up: vec![0.0; mlp * lanes],
+            branch: Branch { result: Vec::new(), eps, lanes, splits },
+            step,
+            out,
+            rows,
+        }
+    }
 
-        for (index, (layer, of)) in self.layers.iter().zip(&self.network.layers).enumerate() {
-            let layer = elements(layer)?;
-            let layer = layer.as_ref().map(WeightElements::borrow);
-            let input = branch.input(&mut normed, &x, layer.attention_norm);
-            let (q, kv) = qkv.split_at_mut(q_width * lanes);
-            let (k, v) = kv.split_at_mut(kv_width * lanes);
-            lanes::linear(q, layer.q_proj, input, lanes, false, splits);
-            lanes::linear(k, layer.k_proj, input, lanes, false, splits);
-            lanes::linear(v, layer.v_proj, input, lanes, false, splits);
-            for (y, bias) in [(&mut *q, layer.q_bias), (&mut *k, layer.k_bias), (v, layer.v_bias)] {
-                if let Some(bias) = bias {
-                    lanes::add_bias(y, bias.elements, lanes);
-                }
+    /// Goes through the layer of that number.
+    fn layer(&mut self, index: usize, layer: &LayerParts<LayerWeight>) {
+        let Self { step, rows, lanes, turns, x, qkv, branch, .. } = self;
+        let (lanes, Step { network, heads, splits, .. }) = (*lanes, *step);
+        let (shape, splits, sight) = (&network.shape, *splits, &network.layers[index].sight);
+        let (q_width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let width = q_width + 2 * kv_width;
+
+        let input = branch.input(&mut self.normed, x, layer.attention_norm);
+        let (q, kv) = qkv.split_at_mut(q_width * lanes);
+        let (k, v) = kv.split_at_mut(kv_width * lanes);
+        let outputs = [(&mut *q, layer.q_proj), (&mut *k, layer.k_proj), (&mut *v, layer.v_proj)];
+        lanes::linear(outputs, input, lanes, false, splits);
+        for (y, bias) in [(&mut *q, layer.q_bias), (&mut *k, layer.k_bias), (v, layer.v_bias)] {
+            if let Some(bias) = bias {
+                lanes::add_bias(y, bias.elements, lanes);
             }
-            for (x, norm) in [(q, layer.q_norm), (k, layer.k_norm)] {
-                if let Some(weight) = norm {
-                    lanes::rms_norm(x, weight.elements, eps, lanes);
-                }
-                if let Some((cos, sin)) = of.sight.rotary.map(|index| &turns[index]) {
-                    lanes::rotate(x, cos, sin);
-                }
+        }
+        for (x, norm) in [(q, layer.q_norm), (k, layer.k_norm)] {
+            if let Some(weight) = norm {
+                lanes::rms_norm(x, weight.elements, branch.eps, lanes);
             }
-
-            // Each row has keys and values of its own, so attention goes row by row.
-            lanes::untranspose(&mut qkv_rows, &qkv, lanes);
-            let scope = of.sight.scope;
-            let of =
-                OfLayer { layer: index, layers, heads: self.heads, scope, scale: scope.scale() };
-            rows.par_iter_mut()
-                .zip(attended_rows.par_chunks_mut(q_width))
-                .zip(qkv_rows.par_chunks(width))
-                .with_min_len(count.div_ceil(splits))
-                .for_each(|((row, out), qkv)| row.attend(out, qkv, &of));
-            let attended = lanes::transpose(attended_rows.chunks_exact(q_width), q_width, lanes);
-            branch.add(&mut x, layer.o_proj, &attended, layer.attention_out_norm);
-
-            let input = branch.input(&mut normed, &x, layer.mlp_norm);
-            lanes::linear(&mut gate, layer.gate_proj, input, lanes, false, splits);
-            lanes::linear(&mut up, layer.up_proj, input, lanes, false, splits);
-            lanes::gated(&mut gate, &up, shape.activation);
-            branch.add(&mut x, layer.down_proj, &gate, layer.mlp_out_norm);
+            if let Some((cos, sin)) = sight.rotary.map(|index| &turns[index]) {
+                lanes::rotate(x, cos, sin);
+            }
         }
 
-        lanes::rms_norm(&mut x, self.norm.borrow().elements, eps, lanes);
-        lanes::untranspose(out, &x, lanes);
-        for row in rows {
+        // Each row has keys and values of its own, so attention goes row by row.
+        lanes::untranspose(&mut self.qkv_rows, qkv, lanes);
+        let (layers, scope) = (network.layers.len(), sight.scope);
+        let of = OfLayer { layer: index, layers, heads: *heads, scope, scale: scope.scale() };
+        let together = rows.len().div_ceil(splits);
+        rows.par_iter_mut()
+            .zip(self.attended_rows.par_chunks_mut(q_width))
+            .zip(self.qkv_rows.par_chunks(width))
+            .with_min_len(together)
+            .for_each(|((row, out), qkv)| row.attend(out, qkv, &of));
+        let attended = lanes::transpose(self.attended_rows.chunks_exact(q_width), q_width, lanes);
+        branch.add(x, layer.o_proj, &attended, layer.attention_out_norm);
+
+        let input = branch.input(&mut self.normed, x, layer.mlp_norm);
+        let outputs = [(&mut self.gate[..], layer.gate_proj), (&mut self.up[..], layer.up_proj)];
+        lanes::linear(outputs, input, lanes, false, splits);
+        lanes::gated(&mut self.gate, &self.up, shape.activation);
+        branch.add(x, layer.down_proj, &self.gate, layer.mlp_out_norm);
+    }
+
+    /// Writes the final hidden states, and counts the token.
+    fn finish(mut self) {
+        lanes::rms_norm(&mut self.x, self.step.norm.borrow().elements, self.branch.eps, self.lanes);
+        lanes::untranspose(self.out, &self.x, self.lanes);
+        for row in self.rows {
             row.completion.tokens += 1;
         }
-        Ok(())
     }
 }
 
@@ -325,10 +376,10 @@ impl Branch {
     /// x += W y, or the norm of W y where there is one.
     fn add(&mut self, x: &mut [f32], w: LayerWeight, y: &[f32], norm: Option<LayerWeight>) {
         let Some(weight) = norm else {
-            return lanes::linear(x, w, y, self.lanes, true, self.splits);
+            return lanes::linear([(x, w)], y, self.lanes, true, self.splits);
         };
         self.result.resize(x.len(), 0.0);
-        lanes::linear(&mut self.result, w, y, self.lanes, false, self.splits);
+        lanes::linear([(&mut self.result, w)], y, self.lanes, false, self.splits);
         lanes::rms_norm(&mut self.result, weight.elements, self.eps, self.lanes);
         lanes::add(x, &self.result);
     }
