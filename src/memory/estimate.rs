@@ -91,8 +91,8 @@ pub struct Estimate {
     /// What backward through the embeddings needs besides: their gradient in the making, and all
     /// others of the micro-batch.
     pub embeddings: u64,
-    /// What gradients are computed in that stays there for the next step: activations and all of a
-    /// layer's backward, where layers run without a graph.
+    /// What gradients are computed in that stays there for the next step: activations, all of a
+    /// layer's backward and of the head's, where layers run without a graph.
     pub kept: u64,
 }
 
@@ -109,10 +109,8 @@ impl Estimate {
 
     /// Memory while gradients are computed.
     pub fn update(&self) -> u64 {
-        self.resident()
-            + self.gradients
-            + self.activations
-            + self.head.max(self.layer).max(self.embeddings)
+        let in_turn = self.activations + self.head.max(self.layer).max(self.embeddings);
+        self.resident() + self.gradients + in_turn.max(self.kept)
     }
 
     /// Memory while the optimizer works.
@@ -454,7 +452,7 @@ impl Workload {
             layer: bytes(backward),
             embeddings: bytes(embeddings),
             kept: if self.is_layerwise() {
-                bytes(activations + backward.max(self.head_bytes(tokens, largest)))
+                bytes(activations + backward + self.head_bytes(tokens, largest))
             } else {
                 0
             },
@@ -476,10 +474,10 @@ impl Workload {
     fn head_bytes(&self, tokens: usize, matrix: usize) -> usize {
         let (slice, responses) =
             (rows_per_device_slice(self.shape.vocab_size), tokens.saturating_sub(self.prompt));
-        let logits = self.slice_bytes(slice.min(responses));
         if self.is_layerwise() {
-            return logits;
+            return self.slice_bytes(responses);
         }
+        let logits = self.slice_bytes(slice.min(responses));
         // The matrix's gradient is summed over slices in f32. In the first slice of candle's
         // operations there is no sum before the gradient of the logits is done.
         let beside = if responses <= slice && !self.is_fused() {
@@ -551,13 +549,15 @@ pub(super) mod tests {
         for (precision, bytes) in
             [(Precision::Bf16, 2 + 2 + 12 + 4), (Precision::F32, 4 + 4 + 8 + 4)]
         {
-            let workload = workload(precision, false);
-            let estimate = workload.estimate();
-            assert_eq!(
-                estimate.step() - estimate.program,
-                bytes * workload.shape.parameter_count() as u64
-            );
-            assert!(estimate.step() < estimate.update());
+            for on_cpu in [false, true] {
+                let workload = workload(precision, on_cpu);
+                let estimate = workload.estimate();
+                assert_eq!(
+                    estimate.step() - estimate.program - estimate.kept,
+                    bytes * workload.shape.parameter_count() as u64
+                );
+                assert!(estimate.step() <= estimate.update());
+            }
         }
     }
 
@@ -598,6 +598,21 @@ pub(super) mod tests {
         let scores = 2 * 13 * 8 * 1200 * 1200;
         assert!(of(Precision::F32, 256) > of(Precision::F32, 128) + scores);
         assert!(of(Precision::Bf16, 256) < of(Precision::Bf16, 128) + scores);
+    }
+
+    /// Without a graph the head holds the logits of 256 tokens however large the vocabulary is, and
+    /// they stay.
+    #[test]
+    fn logits_of_a_slice_stay_beside_the_layers() {
+        for vocab_size in [151_936, 262_144] {
+            let plain = workload(Precision::F32, true);
+            let shape = DecoderSpec { vocab_size, ..plain.shape.clone() };
+            let estimate = Workload { shape, ..plain }.estimate();
+            assert_eq!(estimate.head, 4 * 256 * vocab_size as u64);
+            assert_eq!(estimate.kept, estimate.activations + estimate.layer + estimate.head);
+            let all = estimate.kept + estimate.gradients + estimate.resident();
+            assert_eq!(estimate.update(), all);
+        }
     }
 
     /// Of the tables that turn queries and keys, and of what scores are compared with.

@@ -53,3 +53,22 @@ impl Weights {
         Self::of_files(spec, &TensorFiles::open(folder)?, dtype, device, None, dtype)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A seed means the same model whatever draws it.
+    #[test]
+    fn numbers_are_those_of_one_stream_whoever_draws_them() {
+        let (vocab_size, hidden_size) = (700, 50);
+        assert!(vocab_size * hidden_size > 2 * DRAWN);
+        let spec = DecoderSpec { vocab_size, hidden_size, ..DecoderSpec::default() };
+        let weights = Weights::random(&spec, 0.02, 7, DType::F32, &Device::Cpu).unwrap();
+        let table = weights.get("model.embed_tokens.weight").unwrap();
+        let found: Vec<f32> = table.flatten_all().unwrap().to_vec1().unwrap();
+        let index = spec.parts().iter().position(|part| part.role == Role::Table).unwrap();
+        let mut stream = rng::stream(7, Domain::Weights, [0, index as u64, 0]);
+        assert!(found.iter().all(|value| *value == (rng::normal(&mut stream) * 0.02) as f32));
+    }
+}

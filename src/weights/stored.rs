@@ -50,7 +50,7 @@ impl Stored {
     pub(crate) fn elements(&self) -> candle_core::Result<Elements<'_>> {
         match self {
             Self::Plain(tensor) => Elements::of(tensor),
-            Self::Nf4(matrix) => Ok(matrix.elements()?.into()),
+            Self::Nf4(matrix) => matrix.elements(),
         }
     }
 

@@ -3,12 +3,13 @@
 
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 
 /// Elements below which memory is not worth being cleared by several threads.
 const ALONE: usize = 1 << 18;
 
-/// `len` zeros. Large memory is cleared by all threads: the system hands out its pages when they are
-/// touched for the first time, and that takes longer than what is done with them.
+/// `len` zeros. Large memory is cleared by all threads: the system hands out its pages when they
+/// are touched for the first time, and that takes longer than what is done with them.
 pub fn zeros(len: usize) -> Vec<f32> {
     if len < ALONE {
         return vec![0.0; len];
@@ -25,17 +26,23 @@ impl Buffers {
     pub fn take(&mut self, len: usize) -> Vec<f32> {
         let capacity = |&i: &usize| self.0[i].capacity();
         let places = 0..self.0.len();
-        let mut buffer = if let Some(place) =
-            places.clone().filter(|i| capacity(i) >= len).min_by_key(capacity)
-        {
-            self.0.swap_remove(place)
-        } else {
-            // One that is too small makes room, so that there are never more than were in use at
-            // one time.
-            if let Some(place) = places.max_by_key(capacity) {
-                self.0.swap_remove(place);
+        let fitting = places.clone().filter(|i| capacity(i) >= len).min_by_key(capacity);
+        let smaller = places.filter(|i| capacity(i) < len).max_by_key(capacity);
+        // One that is nearly large enough was for the same use in a smaller pass. It grows: if a
+        // much larger one were taken, that one's use would need another, and so on in every larger
+        // pass.
+        let is_too_large = fitting.is_some_and(|i| capacity(&i) > len + len / NEAR);
+        let is_near = smaller.is_some_and(|i| capacity(&i) >= len - len / (NEAR + 1));
+        let mut buffer = match fitting {
+            Some(place) if !(is_too_large && is_near) => self.0.swap_remove(place),
+            _ => {
+                // One that is too small makes room, so that there are never more than were in use
+                // at one time.
+                if let Some(place) = smaller {
+                    self.0.swap_remove(place);
+                }
+                Vec::with_capacity(len)
             }
-            Vec::with_capacity(len)
         };
         buffer.resize(len, 0.0);
         buffer
@@ -51,6 +58,40 @@ impl Buffers {
     /// Takes back buffers.
     pub fn give(&mut self, buffers: impl IntoIterator<Item = Vec<f32>>) {
         self.0.extend(buffers);
+    }
+}
+
+/// Buffers whose lengths differ by less than this part are for the same use.
+const NEAR: usize = 4;
+
+/// Memory of a thread that goes back to it.
+pub(super) struct OfThread(Vec<f32>);
+
+impl OfThread {
+    /// `len` elements with whatever is in them.
+    pub(super) fn take(len: usize) -> Self {
+        Self(with_thread_buffers(|buffers| buffers.take(len)))
+    }
+}
+
+impl Deref for OfThread {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for OfThread {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Drop for OfThread {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        with_thread_buffers(|buffers| buffers.give([buffer]));
     }
 }
 
@@ -97,5 +138,23 @@ mod tests {
             buffers.give([keys, scores]);
         }
         assert_eq!(buffers.0.len(), 2);
+    }
+
+    #[test]
+    fn a_larger_pass_does_not_turn_small_buffers_into_large_ones() {
+        let mut buffers = Buffers::default();
+        for tokens in [90, 100, 95, 103, 110, 101, 117, 120, 124, 130] {
+            let all: Vec<_> =
+                [1, 1, 3, 3, 50].map(|width| buffers.take(width * tokens)).into_iter().collect();
+            buffers.give(all);
+        }
+        let held: usize = buffers.0.iter().map(Vec::capacity).sum();
+        assert_eq!(held, (1 + 1 + 3 + 3 + 50) * 130);
+    }
+
+    #[test]
+    fn memory_of_a_thread_is_there_for_its_next_use() {
+        let first = OfThread::take(7).as_ptr();
+        assert_eq!(OfThread::take(6).as_ptr(), first);
     }
 }

@@ -24,8 +24,7 @@ use rayon::prelude::*;
 /// multiplications.
 pub const BLOCK: usize = 4 * LANES;
 
-/// Rows of W that parts of a product are multiples of, so that few are left over when a part is gone
-/// through in tiles.
+/// Rows of W that a product takes together: whole tiles of any height.
 const TOGETHER: usize = 24;
 
 /// y (out, lanes) = W (out, in) x (in, lanes), or y += W x where `accumulate`, with the rows of W
@@ -74,6 +73,8 @@ pub fn linear<const N: usize>(
 
 /// Some rows of a product.
 struct Part<'a> {
+    /// Among those of its product.
+    number: usize,
     y: &'a mut [f32],
     w: &'a [f32],
     x: &'a [f32],
@@ -91,16 +92,25 @@ fn cut<'a>(
 ) -> impl Iterator<Item = Part<'a>> {
     let (out, inner) = (y.len() / lanes, x.len() / lanes);
     assert!(
-        y.len() == out * lanes && x.len() == inner * lanes && w.len() == out * inner,
+        lanes.is_multiple_of(LANES)
+            && y.len() == out * lanes
+            && x.len() == inner * lanes
+            && w.len() == out * inner,
         "sizes of a product"
     );
-    let rows = out.div_ceil(splits).next_multiple_of(TOGETHER);
+    // Small parts are equal rather than whole tiles of any height.
+    let rows = out.div_ceil(splits);
+    let rows = rows.next_multiple_of(if rows < 4 * TOGETHER { 8 } else { TOGETHER });
     let y = y.chunks_mut((rows * lanes).max(1));
-    y.zip(w.chunks((rows * inner).max(1))).map(move |(y, w)| Part { y, w, x, inner, accumulate })
+    let parts = y.zip(w.chunks((rows * inner).max(1))).enumerate();
+    parts.map(move |(number, (y, w))| Part { number, y, w, x, inner, accumulate })
 }
 
-fn run(parts: Vec<Part<'_>>) {
-    parts.into_par_iter().for_each(|Part { y, w, x, inner, accumulate }| {
+fn run(mut parts: Vec<Part<'_>>) {
+    // Of several products, so that their first parts are together and so are their last: threads
+    // begin with halves of the list.
+    parts.sort_by_key(|part| part.number);
+    parts.into_par_iter().for_each(|Part { y, w, x, inner, accumulate, .. }| {
         multiply_rows(y, w, x, inner, accumulate);
     });
 }
@@ -126,28 +136,30 @@ pub fn thin_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(y, (rows, out), x.device())
 }
 
-/// Rows of W at a time and vectors of lanes at a time are as many as the sums of a tile have
-/// registers for: so every element that is read serves many multiplications, and one of them
-/// need not wait for another.
+/// Goes through W a few rows at a time, which stay in the nearest cache until all lanes are done. A
+/// tile of the result has as many rows and vectors of lanes as keep the processor's multipliers
+/// busy and find room for their sums in its registers.
 #[multiversion(targets = "simd")]
 fn multiply_rows(y: &mut [f32], w: &[f32], x: &[f32], inner: usize, accumulate: bool) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
     const WIDE: bool = target_cfg_f!(target_feature = "avx512f");
     let lanes = x.len() / inner;
-    if !accumulate {
-        y.fill(0.0);
-    }
-    let mut first = 0;
-    while first < lanes {
-        let vectors = if WIDE { ((lanes - first) / LANES).min(4) } else { 1 };
-        match vectors {
-            4 => multiply_tiles::<FMA, 6, 4>(y, w, x, lanes, first),
-            3 => multiply_tiles::<FMA, 8, 3>(y, w, x, lanes, first),
-            2 => multiply_tiles::<FMA, 8, 2>(y, w, x, lanes, first),
-            _ if WIDE => multiply_tiles::<FMA, 8, 1>(y, w, x, lanes, first),
-            _ => multiply_tiles::<FMA, 4, 1>(y, w, x, lanes, first),
+    for (y, w) in y.chunks_mut(TOGETHER * lanes).zip(w.chunks(TOGETHER * inner)) {
+        if !accumulate {
+            y.fill(0.0);
         }
-        first += vectors * LANES;
+        let mut first = 0;
+        while first < lanes {
+            let vectors = if WIDE { ((lanes - first) / LANES).min(4) } else { 1 };
+            match vectors {
+                4 => multiply_tiles::<FMA, 6, 4>(y, w, x, lanes, first),
+                3 => multiply_tiles::<FMA, 8, 3>(y, w, x, lanes, first),
+                2 => multiply_tiles::<FMA, 8, 2>(y, w, x, lanes, first),
+                _ if WIDE => multiply_tiles::<FMA, 8, 1>(y, w, x, lanes, first),
+                _ => multiply_tiles::<FMA, 6, 1>(y, w, x, lanes, first),
+            }
+            first += vectors * LANES;
+        }
     }
 }
 
@@ -225,11 +237,11 @@ pub(super) fn multiply<const FMA: bool, const R: usize, const B: usize>(
     }
     for (k, b) in b.chunks_exact(columns).enumerate() {
         let b = b[first..first + B * LANES].as_chunks::<LANES>().0;
-        for r in 0..R {
+        for (r, sums) in sums.iter_mut().enumerate() {
             let a = a(r, k);
-            for j in 0..B {
+            for (sums, b) in sums.iter_mut().zip(b) {
                 for i in 0..LANES {
-                    sums[r][j][i] = multiply_add::<FMA>(a, b[j][i], sums[r][j][i]);
+                    sums[i] = multiply_add::<FMA>(a, b[i], sums[i]);
                 }
             }
         }
@@ -382,7 +394,9 @@ mod tests {
 
     #[test]
     fn products_agree_with_the_reference_for_every_number_of_rows_and_splits() {
-        for (count, inner, out) in [(1, 6, 19), (16, 8, 4), (33, 40, 70), (64, 33, 131)] {
+        for (count, inner, out) in
+            [(1, 6, 19), (16, 8, 4), (20, 33, 131), (33, 40, 70), (64, 33, 131), (80, 9, 30)]
+        {
             let (x, w, y) =
                 (random(&[count, inner], 1), random(&[out, inner], 2), random(&[count, out], 3));
             let expected = linear_reference(&x, &w).unwrap();
@@ -420,12 +434,62 @@ mod tests {
             values(&rows(&y, lanes, count))
         };
         let whole = run(0, 64, 1);
-        for (first, count, splits) in [(0, 1, 1), (63, 1, 3), (17, 16, 2), (5, 40, 1), (0, 64, 5)] {
+        for (first, count, splits) in
+            [(0, 1, 1), (63, 1, 3), (17, 16, 2), (3, 20, 1), (5, 40, 1), (0, 64, 5)]
+        {
             let range = first * out..(first + count) * out;
             assert!(
                 run(first, count, splits) == whole[range],
                 "{count} rows from {first} in {splits} parts"
             );
+        }
+    }
+
+    /// What processors with short vectors do.
+    #[test]
+    fn one_vector_at_a_time_agrees_with_the_reference() {
+        let (count, inner, out) = (40, 33, 131);
+        let (x, w) = (random(&[count, inner], 1), random(&[out, inner], 2));
+        let expected = linear_reference(&x, &w).unwrap();
+        let (x, lanes) = block(&x);
+        let mut y = vec![0.0; out * lanes];
+        for first in (0..lanes).step_by(LANES) {
+            multiply_tiles::<false, 6, 1>(&mut y, &values(&w), &x, lanes, first);
+        }
+        assert!(difference(&rows(&y, lanes, count), &expected) < 1e-4);
+    }
+
+    #[test]
+    fn several_linear_layers_at_once_are_each_by_itself_to_the_last_bit() {
+        let (inner, rank) = (70, 5);
+        let (x, lanes) = block(&random(&[20, inner], 1));
+        let matrix = |rows: usize, columns: usize, seed| values(&random(&[rows, columns], seed));
+        let outs = [100, 33, 7];
+        let weights = [matrix(100, inner, 2), matrix(33, inner, 3), matrix(7, inner, 4)];
+        let (a, b) = (matrix(rank, inner, 5), matrix(33, rank, 6));
+        let adapters = [None, Some(LowRank { a: &a, b: &b, scale: 0.5 }), None];
+        let expected: Vec<Vec<f32>> = (0..3)
+            .map(|index| {
+                let mut y = vec![f32::NAN; outs[index] * lanes];
+                product(&mut y, &weights[index], &x, lanes, false, 1);
+                if let Some(LowRank { a, b, scale }) = adapters[index] {
+                    let mut reduced = vec![0.0; rank * lanes];
+                    product(&mut reduced, a, &x, lanes, false, 1);
+                    scale_elements(&mut reduced, scale);
+                    product(&mut y, b, &reduced, lanes, true, 1);
+                }
+                y
+            })
+            .collect();
+        for splits in [1, 2, 3, 50] {
+            let mut found = outs.map(|out| vec![f32::NAN; out * lanes]);
+            let [first, second, third] = &mut found;
+            let weight =
+                |index: usize| LayerWeight { elements: &weights[index], low_rank: adapters[index] };
+            let outputs =
+                [(&mut first[..], weight(0)), (&mut second[..], weight(1)), (third, weight(2))];
+            linear(outputs, &x, lanes, false, splits);
+            assert!(found.as_slice() == expected, "{splits} parts");
         }
     }
 

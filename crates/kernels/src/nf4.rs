@@ -3,13 +3,13 @@
 //! They are decoded where they are used: a matrix at a time, in forward and in backward, so what a
 //! graph keeps of them are their codes.
 
-use super::buffers::with_thread_buffers;
+use super::buffers::OfThread;
 use super::cuda;
 use super::custom_gradient::with_gradient;
 use super::linear::{input_gradient, linear};
 use super::matmul::{View, matmul};
 use super::nf4_blocks::{BLOCK, LEVELS, decode, encode};
-use super::storage::{fused, slice, with_slices};
+use super::storage::{Elements, fused, slice, with_slices};
 use candle_core::{
     CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -86,8 +86,9 @@ impl Nf4 {
     /// The matrix (out, in).
     pub fn dequantize(&self) -> Result<Tensor> {
         if fused(&[&self.scales]) {
-            return Tensor::from_vec(self.elements()?, self.shape, &Device::Cpu)?
-                .to_dtype(self.dtype);
+            let mut elements = vec![0.0; self.shape.0 * self.shape.1];
+            self.decode_into(&mut elements)?;
+            return Tensor::from_vec(elements, self.shape, &Device::Cpu)?.to_dtype(self.dtype);
         }
         if cuda::applies(&[&self.scales]) && matches!(self.dtype, DType::F32 | DType::BF16) {
             return cuda::nf4_dequantize(&self.codes, &self.scales, self.shape, self.dtype);
@@ -111,8 +112,12 @@ impl Nf4 {
     }
 
     /// The elements in `f32`, of a matrix on the CPU.
-    pub fn elements(&self) -> Result<Vec<f32>> {
-        let mut elements = vec![0.0; self.shape.0 * self.shape.1];
+    pub fn elements(&self) -> Result<Elements<'static>> {
+        self.decoded().map(Elements::from)
+    }
+
+    fn decoded(&self) -> Result<OfThread> {
+        let mut elements = OfThread::take(self.shape.0 * self.shape.1);
         self.decode_into(&mut elements)?;
         Ok(elements)
     }
@@ -125,14 +130,6 @@ impl Nf4 {
         };
         decode(elements, slice(codes, codes_layout)?, slice(scales, scales_layout)?);
         Ok(())
-    }
-
-    /// Does `work` with the elements in `f32`, in memory that this thread keeps.
-    fn with_elements<T>(&self, work: impl FnOnce(&[f32]) -> T) -> Result<T> {
-        let mut elements = with_thread_buffers(|buffers| buffers.take(self.shape.0 * self.shape.1));
-        let result = self.decode_into(&mut elements).map(|()| work(&elements));
-        with_thread_buffers(|buffers| buffers.give([elements]));
-        result
     }
 }
 
@@ -162,9 +159,8 @@ impl CustomOp1 for Linear {
         let (x, (rows, inner)) = (slice(storage, layout)?, layout.shape().dims2()?);
         let out = self.0.shape.0;
         let mut y = vec![0.0; rows * out];
-        self.0.with_elements(|w| {
-            matmul(&mut y, View::new(x, inner), View::new(w, inner).t(), false);
-        })?;
+        let w = self.0.decoded()?;
+        matmul(&mut y, View::new(x, inner), View::new(&w, inner).t(), false);
         Ok((CpuStorage::F32(y), (rows, out).into()))
     }
 
@@ -172,9 +168,9 @@ impl CustomOp1 for Linear {
         let (out, inner) = self.0.shape;
         let mut dx = vec![0.0; x.elem_count()];
         with_slices([grad], |[grad]| {
-            self.0.with_elements(|w| {
-                matmul(&mut dx, View::new(grad, out), View::new(w, inner), false);
-            })
+            let w = self.0.decoded()?;
+            matmul(&mut dx, View::new(grad, out), View::new(&w, inner), false);
+            Ok(())
         })?;
         Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
     }

@@ -1,5 +1,6 @@
 //! Access to the memory behind CPU tensors.
 
+use super::buffers::OfThread;
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, WithDType, bail};
 use std::ops::{Deref, Range};
 
@@ -53,6 +54,14 @@ enum Source<'a> {
     Tensor { storage: Box<dyn Deref<Target = Storage> + Sync + 'a>, range: Range<usize> },
     /// Those that were made of some.
     Own(Vec<f32>),
+    /// The same, in memory of this thread.
+    OfThread(OfThread),
+}
+
+impl From<OfThread> for Elements<'_> {
+    fn from(elements: OfThread) -> Self {
+        Self(Source::OfThread(elements))
+    }
 }
 
 impl From<Vec<f32>> for Elements<'_> {
@@ -80,6 +89,7 @@ impl Deref for Elements<'_> {
     fn deref(&self) -> &[f32] {
         match &self.0 {
             Source::Own(elements) => elements,
+            Source::OfThread(elements) => elements,
             Source::Tensor { storage, range } => match &***storage {
                 Storage::Cpu(CpuStorage::F32(elements)) => &elements[range.clone()],
                 _ => &[], // refused by `of`

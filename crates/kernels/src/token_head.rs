@@ -535,6 +535,19 @@ mod tests {
     }
 
     #[test]
+    fn slices_of_tokens_make_no_difference_to_gradients() {
+        let (n, vocabulary) = (2 * SLICE_TOKENS + 37, 9000);
+        assert_eq!(rows_per_slice(vocabulary), SLICE_TOKENS);
+        let targets: Arc<[u32]> = (0..n as u32).map(|i| i * 71 % vocabulary as u32).collect();
+        agree_without_differences(
+            &[random(&[n, 4], 1), random(&[vocabulary, 4], 2)],
+            |t| token_logprob_entropy(&t[0], &t[1], &targets, 0.7),
+            |t| token_logprob_entropy_reference(&t[0], &t[1], &targets, 0.7),
+            2e-4,
+        );
+    }
+
+    #[test]
     fn phi_is_the_temperature_times_the_gradient_of_the_log_probability() {
         let targets: Arc<[u32]> = [3, 0, 18, 7].into();
         for temperature in [0.7, 1.3] {

@@ -1,12 +1,12 @@
 //! Cached decoding on the CPU in `f32`: blocks of rows go through all layers on their own, without
 //! waiting for each other.
 //!
-//! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once. Only where
-//! weights are kept in four bits do blocks wait for each other: a layer is decoded once, for all of
-//! them. A layer is the one of [`super::layer`], step by step, in memory of which most is allocated
-//! once per token. Keys and values are in pages of all layers; the pages of a prompt exist once and
-//! serve all rows of its group. Every row's numbers are the same to the last bit whatever other rows
-//! are decoded beside it, and on any number of threads.
+//! A block is transposed, each row in a SIMD lane ([`lanes`]), and reads every weight once. Only
+//! where weights are kept in four bits do blocks wait for each other: a layer is decoded once, for
+//! all of them. A layer is the one of [`super::layer`], step by step, in memory of which most is
+//! allocated once per token. Keys and values are in pages of all layers; the pages of a prompt
+//! exist once and serve all rows of its group. Every row's numbers are the same to the last bit
+//! whatever other rows are decoded beside it, and on any number of threads.
 
 use super::fused::{FusedLayers, elements};
 use super::layer::{Layer, WeightElements};
