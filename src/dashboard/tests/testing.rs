@@ -362,9 +362,18 @@ pub(crate) fn has(harness: &Harness<'_, Dashboard>, label: &str) -> bool {
 
 /// Draws frames until a text that contains `label` is there.
 pub(crate) fn wait_for(harness: &mut Harness<'_, Dashboard>, label: &str) {
+    wait_until(harness, label, |harness| has(harness, label));
+}
+
+/// Draws frames until `condition` holds, which is called `what`.
+pub(crate) fn wait_until(
+    harness: &mut Harness<'_, Dashboard>,
+    what: &str,
+    condition: impl Fn(&Harness<'_, Dashboard>) -> bool,
+) {
     let started = Instant::now();
-    while !has(harness, label) {
-        assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{label}`");
+    while !condition(harness) {
+        assert!(started.elapsed() < Duration::from_secs(20), "waited in vain for `{what}`");
         std::thread::sleep(Duration::from_millis(5));
         harness.run_steps(1);
     }
