@@ -8,7 +8,8 @@ Same shape, same numbers of sequences and tokens, random weights, no early stop,
 the machine for itself; they take turns, so that a disturbance meets all. The last line is JSON.
 
 `--shape` chooses the shape: the small one of `orthant bench`, or that of a model people train, with numbers of tokens to suit two
-cores. Any single number can be given besides.
+cores. Any single number can be given besides. Seconds are medians, with the least and the greatest beside them, and with processor time,
+which says less of what else runs on the machine.
 
 On a GPU (`--device cuda --dtype bf16`) a part that is not installed (TRL) is left out, and the rate of a large matrix product is
 measured too, of which the update's products are a share.
@@ -20,6 +21,7 @@ product    operations per second of a product of two matrices of 8192 x 8192 (on
 """
 
 import argparse
+import contextlib
 import json
 import random
 import resource
@@ -52,6 +54,7 @@ def arguments():
     parser.add_argument("--shape", choices=SHAPES, default="small")
     for name in SHAPES["small"]:
         parser.add_argument("--" + name.replace("_", "-"), type=int)
+    parser.add_argument("--lora-rank", type=int, help="trains an adapter of this rank on all linear layers (by peft)")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     for name, value in SHAPES[args.shape].items():
@@ -76,6 +79,13 @@ def model_of(args):
     return model
 
 
+def adapter_of(args):
+    from peft import LoraConfig
+
+    layers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    return LoraConfig(r=args.lora_rank, lora_alpha=args.lora_rank, lora_dropout=0.0, target_modules=layers, task_type="CAUSAL_LM")
+
+
 def prompts_of(args):
     import torch
 
@@ -89,20 +99,37 @@ def timed(work, repeat, args):
 
     wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
     work()
-    times = []
+    marks = []
     for _ in range(repeat):
         wait()
-        start = time.perf_counter()
+        start = now()
         work()
         wait()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        marks.append((start, now()))
+    return spread(marks)
+
+
+def now():
+    """Wall time and the processor time of all threads of this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def spread(marks):
+    """Medians of what lies between marks of `now`, and the least and the greatest wall time."""
+    wall = [end[0] - start[0] for start, end in marks]
+    cpu = [end[1] - start[1] for start, end in marks]
+    return {"seconds": statistics.median(wall), "seconds_min": min(wall), "seconds_max": max(wall),
+            "cpu_seconds": statistics.median(cpu)}
 
 
 def generate(args):
     import torch
 
     model, prompts = model_of(args).eval(), prompts_of(args)
+    if args.lora_rank:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, adapter_of(args)).eval()
 
     @torch.inference_mode()
     def work():
@@ -110,18 +137,27 @@ def generate(args):
                                max_new_tokens=args.new_tokens, min_new_tokens=args.new_tokens)
         assert found.shape[1] == args.prompt_len + args.new_tokens
 
-    seconds = timed(work, args.repeat, args)
-    return {"seconds": seconds, "tok_s": prompts.shape[0] * args.new_tokens / seconds}
+    found = timed(work, args.repeat, args)
+    return {**found, "tok_s": prompts.shape[0] * args.new_tokens / found["seconds"]}
 
 
 def update(args):
     import torch
 
-    model, reference, prompts = model_of(args), model_of(args).eval(), prompts_of(args)
+    model, prompts = model_of(args), prompts_of(args)
+    if args.lora_rank:
+        from peft import get_peft_model
+
+        # The reference is the base, which is the model without its adapter.
+        model = get_peft_model(model, adapter_of(args))
+        reference, base_only = model, model.disable_adapter
+    else:
+        reference, base_only = model_of(args).eval(), contextlib.nullcontext
     count, length = prompts.shape[0], args.prompt_len + args.new_tokens
     tokens = torch.cat([prompts, torch.randint(1, args.vocab, (count, args.new_tokens)).to(args.device)], 1)
     advantages = torch.randn(count, 1).to(args.device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, fused=True)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-6, fused=True)
 
     def logprobs(model, tokens):
         keep = args.new_tokens + 1
@@ -138,18 +174,18 @@ def update(args):
             ratio = (now - old[part]).exp()
             loss = -torch.minimum(ratio * advantages[part], ratio.clamp(0.8, 1.2) * advantages[part])
             if with_reference:
-                with torch.no_grad():
+                with torch.no_grad(), base_only():
                     base = logprobs(reference, tokens[part])
                 loss = loss + 0.001 * ((base - now).exp() - (base - now) - 1)
             (loss.sum() / (count * args.new_tokens)).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
 
     alone = timed(lambda: work(False), args.repeat, args)
     both = timed(lambda: work(True), args.repeat, args)
-    return {"seconds": both, "tok_s": count * length / both, "seconds_without_reference": alone,
-            "tok_s_without_reference": count * length / alone}
+    return {**both, "tok_s": count * length / both["seconds"],
+            "tok_s_without_reference": count * length / alone["seconds"]}
 
 
 def step(args):
@@ -174,10 +210,10 @@ def step(args):
         marks = []
 
         def on_step_begin(self, *_, **__):
-            self.marks.append([time.perf_counter()])
+            self.marks.append([now()])
 
         def on_step_end(self, *_, **__):
-            self.marks[-1].append(time.perf_counter())
+            self.marks[-1].append(now())
 
     with tempfile.TemporaryDirectory() as folder:
         config = GRPOConfig(output_dir=folder, per_device_train_batch_size=args.micro_batch,
@@ -192,11 +228,10 @@ def step(args):
         model.config._name_or_path = folder + "/model"
         trainer = GRPOTrainer(model=model, reward_funcs=reward, args=config, processing_class=tokenizer,
                               train_dataset=Dataset.from_dict({"prompt": prompts * (args.repeat + 2)}),
-                              callbacks=[Clock()])
+                              callbacks=[Clock()], peft_config=adapter_of(args) if args.lora_rank else None)
         trainer.train()
-    times = [end - begin for begin, end in Clock.marks[1:]]
-    assert times and torch.get_num_threads() == args.threads
-    return {"seconds": statistics.median(times)}
+    assert len(Clock.marks) > 1 and torch.get_num_threads() == args.threads
+    return spread(Clock.marks[1:])
 
 
 def product(args):
@@ -204,7 +239,7 @@ def product(args):
 
     n = 8192
     a, b = (torch.randn(n, n, device=args.device, dtype=torch.bfloat16 if args.dtype == "bf16" else torch.float32) for _ in "ab")
-    seconds = timed(lambda: [a @ b for _ in range(20)], 5, args) / 20
+    seconds = timed(lambda: [a @ b for _ in range(20)], 5, args)["seconds"] / 20
     return {"seconds": seconds, "flop_s": 2 * n**3 / seconds}
 
 
@@ -243,12 +278,14 @@ def main():
             names = [*SHAPES["small"], "repeat"]
             options = ["--device", "cuda:0" if on_gpu else "cpu", "--dtype", args.dtype]
             options += [text for name in names for text in ("--" + name.replace("_", "-"), str(getattr(args, name)))]
+            options += ["--lora-rank", str(args.lora_rank)] if args.lora_rank else []
             line = subprocess.run([args.orthant, "bench", "--json", *options], check=True, capture_output=True,
                                   text=True).stdout.splitlines()[-1]
             found.setdefault("orthant", []).append(json.loads(line))
             print("orthant", found["orthant"][-1], flush=True)
     if args.orthant:
-        own = {name: statistics.median(run[name] for run in found["orthant"]) for name in found["orthant"][0]}
+        runs = found["orthant"]
+        own = {name: statistics.median(run[name] for run in runs) for name, value in runs[0].items() if value is not None}
         ratios = {"step, orthant G2RL over GRPO": own["step_g2rl_s"] / own["step_grpo_s"]}
         if "generate" in found:
             ratios["sampling, orthant tokens/s over generate"] = own["sample_tok_s"] / found["generate"]["tok_s"]
@@ -256,6 +293,7 @@ def main():
             ratios["update, orthant tokens/s over PyTorch"] = own["update_tok_s"] / found["update"]["tok_s"]
         if "step" in found:
             ratios["step, TRL seconds over orthant G2RL"] = found["step"]["seconds"] / own["step_g2rl_s"]
+            ratios["step, TRL processor seconds over orthant G2RL"] = found["step"]["cpu_seconds"] / own["step_g2rl_cpu_s"]
             ratios["memory, orthant peak over TRL"] = own["peak_memory_mib"] / found["step"]["peak_mib"]
         if "product" in found:
             ratios["update, share of the rate of products"] = own["update_tok_s"] * operations(args) / found["product"]["flop_s"]

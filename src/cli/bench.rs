@@ -23,8 +23,10 @@
 use super::arguments::{parse_device, whole};
 use super::terminal::{note, say};
 use crate::error::{Error, Result};
-use crate::experiment::{self, DeviceChoice, Experiment, MethodConfig, Precision};
-use crate::machine;
+use crate::experiment::{
+    self, Adapter, DeviceChoice, Experiment, LoraConfig, MethodConfig, Precision,
+};
+use crate::machine::{self, ProcessLoad};
 use crate::methods::{G2rl, Grpo};
 use crate::metrics::{Metric, MetricRow};
 use crate::model::{DecoderSpec, LanguageModel, TextTokenizer, data_type, open_device};
@@ -80,6 +82,9 @@ pub(super) struct BenchArguments {
     /// Tokens of a completion.
     #[arg(long, value_name = "N", default_value = "128", value_parser = whole::<usize>(1, 1 << 20))]
     new_tokens: usize,
+    /// Trains an adapter (LoRA) of this rank on all linear layers; all weights where it is left out.
+    #[arg(long, value_name = "R", value_parser = whole::<usize>(1, 4096))]
+    lora_rank: Option<usize>,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
     device: DeviceChoice,
@@ -163,6 +168,10 @@ impl BenchArguments {
         experiment.device = self.device;
         experiment.precision = self.dtype;
         experiment.method = method;
+        if let Some(rank) = self.lora_rank {
+            experiment.adapter =
+                Adapter::Lora(LoraConfig { rank, alpha: rank as f64, ..LoraConfig::default() });
+        }
         experiment.rollout.prompts_per_step = self.prompts;
         experiment.rollout.group_size = self.group;
         experiment.rollout.max_new_tokens = self.new_tokens;
@@ -300,15 +309,21 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
         first.get(&metrics::MEMORY_GPU_PEAK_MIB).or_else(|| first.get(&metrics::MEMORY_PEAK_MIB));
     let grpo = arguments.start(Grpo.into(), &shape, &folder)?;
     step(&grpo)?;
+    let mut load = ProcessLoad::default();
+    let mut timed = |stepper: &Stepper| -> Result<TimedStep> {
+        load.look();
+        let row = step(stepper)?;
+        Ok(TimedStep { row, cpu_s: load.look().and_then(|used| used.cpu_s) })
+    };
     let mut pairs = Vec::with_capacity(arguments.repeat);
     for repeat in 0..arguments.repeat {
         // Each goes first half of the time.
         pairs.push(if repeat % 2 == 0 {
-            let first = step(&grpo)?;
-            (first, step(&g2rl)?)
+            let first = timed(&grpo)?;
+            (first, timed(&g2rl)?)
         } else {
-            let first = step(&g2rl)?;
-            (step(&grpo)?, first)
+            let first = timed(&g2rl)?;
+            (timed(&grpo)?, first)
         });
     }
     bar.finish_and_clear();
@@ -320,27 +335,58 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
     Ok(0)
 }
 
+/// A step and what it took.
+struct TimedStep {
+    row: MetricRow,
+    /// Processor time of all threads, seconds, where the system tells.
+    cpu_s: Option<f64>,
+}
+
+impl TimedStep {
+    fn seconds(&self, metric: &Metric) -> f64 {
+        self.row.get(metric).unwrap_or(f64::NAN)
+    }
+
+    fn cpu_seconds(&self) -> f64 {
+        self.cpu_s.unwrap_or(f64::NAN)
+    }
+}
+
 /// What is reported; times and rates are medians, those of the stages over the steps of GRPO.
 #[derive(serde::Serialize)]
 struct Report {
     /// Number of parameters.
     params: usize,
-    /// Seconds of the sample stage.
+    /// Seconds of the sample stage; least and greatest beside the median.
     sample_s: f64,
+    sample_s_min: f64,
+    sample_s_max: f64,
     /// New tokens per second of the sample stage.
     sample_tok_s: f64,
     /// Seconds of the update stage: reference, forward, backward and optimizer.
     update_s: f64,
+    update_s_min: f64,
+    update_s_max: f64,
     /// Tokens of prompts and responses per second of the update stage.
     update_tok_s: f64,
     /// Seconds of a whole step of GRPO.
     step_grpo_s: f64,
     /// Seconds of a whole step of G2RL.
     step_g2rl_s: f64,
+    step_g2rl_s_min: f64,
+    step_g2rl_s_max: f64,
+    /// Processor time of all threads in a whole step of each, seconds; null where the system does
+    /// not tell.
+    step_grpo_cpu_s: f64,
+    step_g2rl_cpu_s: f64,
     /// Step of G2RL over the step of GRPO beside it: median, least and greatest of the pairs.
     step_ratio: f64,
     step_ratio_min: f64,
     step_ratio_max: f64,
+    /// The same of their processor times.
+    step_cpu_ratio: f64,
+    step_cpu_ratio_min: f64,
+    step_cpu_ratio_max: f64,
     /// Most memory of a step of G2RL, MiB: of tensors on the GPU, or of the process; null where the
     /// system does not tell.
     peak_memory_mib: Option<f64>,
@@ -350,37 +396,58 @@ impl Report {
     fn new(
         arguments: &BenchArguments,
         shape: &DecoderSpec,
-        pairs: &[(MetricRow, MetricRow)],
+        pairs: &[(TimedStep, TimedStep)],
         peak_memory_mib: Option<f64>,
     ) -> Self {
-        let seconds = |row: &MetricRow, metric: &Metric| row.get(metric).unwrap_or(f64::NAN);
-        let grpo = |metric| median(pairs.iter().map(|(grpo, _)| seconds(grpo, metric)).collect());
+        let grpo = |metric| Spread::of(pairs.iter().map(|(grpo, _)| grpo.seconds(metric)));
         let step = &metrics::TIME_STEP_S;
-        let ratios: Vec<f64> =
-            pairs.iter().map(|(grpo, g2rl)| seconds(g2rl, step) / seconds(grpo, step)).collect();
+        let g2rl = Spread::of(pairs.iter().map(|(_, g2rl)| g2rl.seconds(step)));
+        let ratio = Spread::of(pairs.iter().map(|(a, b)| b.seconds(step) / a.seconds(step)));
+        let cpu_ratio = Spread::of(pairs.iter().map(|(a, b)| b.cpu_seconds() / a.cpu_seconds()));
         let sequences = (arguments.prompts * arguments.group) as f64;
-        let (sample_s, update_s) = (grpo(&metrics::TIME_SAMPLE_S), grpo(&metrics::TIME_UPDATE_S));
+        let (sample, update) = (grpo(&metrics::TIME_SAMPLE_S), grpo(&metrics::TIME_UPDATE_S));
         Self {
             params: shape.parameter_count(),
-            sample_s,
-            sample_tok_s: sequences * arguments.new_tokens as f64 / sample_s,
-            update_s,
+            sample_s: sample.median,
+            sample_s_min: sample.min,
+            sample_s_max: sample.max,
+            sample_tok_s: sequences * arguments.new_tokens as f64 / sample.median,
+            update_s: update.median,
+            update_s_min: update.min,
+            update_s_max: update.max,
             update_tok_s: sequences * (arguments.prompt_len + arguments.new_tokens) as f64
-                / update_s,
-            step_grpo_s: grpo(step),
-            step_g2rl_s: median(pairs.iter().map(|(_, g2rl)| seconds(g2rl, step)).collect()),
-            step_ratio_min: ratios.iter().copied().fold(f64::INFINITY, f64::min),
-            step_ratio_max: ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            step_ratio: median(ratios),
+                / update.median,
+            step_grpo_s: grpo(step).median,
+            step_g2rl_s: g2rl.median,
+            step_g2rl_s_min: g2rl.min,
+            step_g2rl_s_max: g2rl.max,
+            step_grpo_cpu_s: Spread::of(pairs.iter().map(|(a, _)| a.cpu_seconds())).median,
+            step_g2rl_cpu_s: Spread::of(pairs.iter().map(|(_, b)| b.cpu_seconds())).median,
+            step_ratio: ratio.median,
+            step_ratio_min: ratio.min,
+            step_ratio_max: ratio.max,
+            step_cpu_ratio: cpu_ratio.median,
+            step_cpu_ratio_min: cpu_ratio.min,
+            step_cpu_ratio_max: cpu_ratio.max,
             peak_memory_mib,
         }
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-    f64::midpoint(low, high)
+/// Median, least and greatest of some values.
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Self { median: f64::midpoint(low, high), min: values[0], max: values[values.len() - 1] }
+    }
 }
 
 fn print(arguments: &BenchArguments, report: &Report) -> Result<()> {
@@ -393,16 +460,23 @@ fn print(arguments: &BenchArguments, report: &Report) -> Result<()> {
          {new_tokens}; medians of {repeat}",
         report.params as f64 / 1e6
     )?;
-    say!("{:<12} {:>9} {:>10}", "", "seconds", "tokens/s")?;
-    say!("{:<12} {:>9.3} {:>10.0}", "sample", report.sample_s, report.sample_tok_s)?;
-    say!("{:<12} {:>9.3} {:>10.0}", "update", report.update_s, report.update_tok_s)?;
+    let spread = |min: f64, max: f64| format!("{min:.3} to {max:.3}");
+    say!("{:<12} {:>9} {:>18} {:>10}", "", "seconds", "range", "tokens/s")?;
+    let range = spread(report.sample_s_min, report.sample_s_max);
+    say!("{:<12} {:>9.3} {range:>18} {:>10.0}", "sample", report.sample_s, report.sample_tok_s)?;
+    let range = spread(report.update_s_min, report.update_s_max);
+    say!("{:<12} {:>9.3} {range:>18} {:>10.0}", "update", report.update_s, report.update_tok_s)?;
     say!("{:<12} {:>9.3}", "step, GRPO", report.step_grpo_s)?;
-    say!("{:<12} {:>9.3}", "step, G2RL", report.step_g2rl_s)?;
+    let range = spread(report.step_g2rl_s_min, report.step_g2rl_s_max);
+    say!("{:<12} {:>9.3} {range:>18}", "step, G2RL", report.step_g2rl_s)?;
     say!(
-        "G2RL / GRPO, step by step: {:.3} ({:.3} to {:.3})",
+        "G2RL / GRPO, step by step: {:.3} ({:.3} to {:.3}), by processor time {:.3} ({:.3} to {:.3})",
         report.step_ratio,
         report.step_ratio_min,
-        report.step_ratio_max
+        report.step_ratio_max,
+        report.step_cpu_ratio,
+        report.step_cpu_ratio_min,
+        report.step_cpu_ratio_max
     )?;
     if let Some(peak) = report.peak_memory_mib {
         say!("peak memory: {peak:.0} MiB")?;

@@ -4,6 +4,7 @@ use super::decoder::{Decoder, PackedTokens};
 use crate::error::{Error, Result};
 use crate::kernels::{gather_rows, token_logprob_entropy};
 use candle_core::Tensor;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Prompts with their responses, packed. Responses to one prompt that follow each other share its
@@ -98,31 +99,45 @@ impl Decoder {
 }
 
 /// Cuts a list of lengths into consecutive runs of at most `limit` tokens, each with at least one
-/// element.
-pub fn micro_batches(lengths: &[usize], limit: usize) -> Vec<std::ops::Range<usize>> {
-    runs(lengths.len(), limit, |index, _| lengths[index])
+/// element: as few as possible, and the largest of them as small as possible.
+pub fn micro_batches(lengths: &[usize], limit: usize) -> Vec<Range<usize>> {
+    even_runs(lengths.len(), limit, |index, _| lengths[index])
 }
 
-/// Cuts (prompt, response) pairs into consecutive runs of at most `limit` tokens as
-/// [`ResponseBatch`] packs them, each with at least one pair.
-pub fn response_micro_batches(
-    pairs: &[(&[u32], &[u32])],
-    limit: usize,
-) -> Vec<std::ops::Range<usize>> {
-    runs(pairs.len(), limit, |index, first| {
+/// Cuts (prompt, response) pairs as [`micro_batches`] does, with as many tokens as
+/// [`ResponseBatch`] packs.
+pub fn response_micro_batches(pairs: &[(&[u32], &[u32])], limit: usize) -> Vec<Range<usize>> {
+    even_runs(pairs.len(), limit, |index, first| {
         let (prompt, response) = pairs[index];
         let shared = !first && pairs[index - 1].0 == prompt;
         response.len().saturating_sub(1) + if shared { 0 } else { prompt.len() }
     })
 }
 
-/// Cuts `0..count` into consecutive runs of at most `limit` tokens; `tokens` says how many an
-/// element has, as a run's first or not.
-fn runs(
+/// Cuts `0..count` into as few consecutive runs of at most `limit` tokens as possible. Products of
+/// few tokens are slow, so the last run is not what the others have left: the largest one is as
+/// small as it can be. `tokens` says how many an element has, as a run's first or not.
+fn even_runs(
     count: usize,
     limit: usize,
     tokens: impl Fn(usize, bool) -> usize,
-) -> Vec<std::ops::Range<usize>> {
+) -> Vec<Range<usize>> {
+    let mut best = runs(count, limit, &tokens);
+    let (mut too_small, mut enough) = (0, limit);
+    while enough - too_small > 1 {
+        let middle = usize::midpoint(too_small, enough);
+        let found = runs(count, middle, &tokens);
+        if found.len() > best.len() {
+            too_small = middle;
+        } else {
+            (best, enough) = (found, middle);
+        }
+    }
+    best
+}
+
+/// Cuts `0..count` into runs that have no place for the next element.
+fn runs(count: usize, limit: usize, tokens: impl Fn(usize, bool) -> usize) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let (mut start, mut sum) = (0, 0);
     for index in 0..count {
@@ -144,9 +159,17 @@ mod tests {
 
     #[test]
     fn micro_batches_keep_to_the_limit_where_they_can_and_lose_nothing() {
-        assert_eq!(micro_batches(&[3, 3, 3, 9, 1], 6), [0..2, 2..3, 3..4, 4..5]);
+        assert_eq!(micro_batches(&[3, 3, 3, 9, 1], 6), [0..1, 1..3, 3..4, 4..5]);
         assert_eq!(micro_batches(&[5], 1), vec![0..1]);
         assert!(micro_batches(&[], 6).is_empty());
+        assert_eq!(micro_batches(&[0, 0, 0], 6), vec![0..3]);
+    }
+
+    #[test]
+    fn the_last_micro_batch_is_not_what_the_others_have_left() {
+        assert_eq!(micro_batches(&[1; 17], 16), [0..9, 9..17]);
+        assert_eq!(micro_batches(&[1; 33], 16), [0..11, 11..22, 22..33]);
+        assert_eq!(micro_batches(&[4, 4, 4, 4, 2], 16), [0..3, 3..5]);
     }
 
     #[test]
