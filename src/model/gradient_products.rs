@@ -232,7 +232,9 @@ impl LanguageModel {
                 _ => values,
             })
         };
-        parameters.variables().enumerate().map(values).collect()
+        let values = parameters.variables().enumerate().map(values).collect();
+        gradients.free(buffers);
+        values
     }
 }
 

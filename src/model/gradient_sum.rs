@@ -64,7 +64,7 @@ impl<'a> GradientSum<'a> {
         recompute: bool,
         buffers: &'a mut Buffers,
     ) -> Result<Self> {
-        let sums = match LayerSums::new(network) {
+        let sums = match LayerSums::new(network, buffers) {
             Some(sums) => Sums::Layers(sums),
             None => Sums::Graph(Gradients::zeros(weights)?),
         };

@@ -1,7 +1,7 @@
 //! Gradients by parameter name, summed over micro-batches in `f32`.
 
 use crate::error::{Error, Result};
-use crate::kernels;
+use crate::kernels::{self, Buffers};
 use crate::weights::Weights;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
@@ -67,6 +67,11 @@ impl Gradients {
     /// The gradient of one parameter.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.by_name.get(name)
+    }
+
+    /// Gives the memory of sums on the CPU to `buffers`, for the next sums of the same parameters.
+    pub fn free(self, buffers: &mut Buffers) {
+        buffers.give_sums(self.by_name.into_values().filter_map(kernels::into_elements));
     }
 
     /// Global L2 norm over all parameters. Fails, naming the parameter, where it is not finite.

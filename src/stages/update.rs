@@ -266,6 +266,7 @@ pub fn update_policy(
                 |share| report(done + share),
             )?;
             optimizer.0.step(&gradients, norm, rate)?;
+            gradients.free(&mut buffers);
             norms.push(norm);
         }
     }

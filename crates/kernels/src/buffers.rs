@@ -19,13 +19,17 @@ pub fn zeros(len: usize) -> Vec<f32> {
 
 /// Buffers that are used again: what a pass frees here is there for the next one.
 #[derive(Default)]
-pub struct Buffers(Vec<Vec<f32>>);
+pub struct Buffers {
+    of_passes: Vec<Vec<f32>>,
+    /// Those of sums, whose lengths are always the same.
+    of_sums: Vec<Vec<f32>>,
+}
 
 impl Buffers {
     /// `len` elements with whatever is in them.
     pub fn take(&mut self, len: usize) -> Vec<f32> {
-        let capacity = |&i: &usize| self.0[i].capacity();
-        let places = 0..self.0.len();
+        let capacity = |&i: &usize| self.of_passes[i].capacity();
+        let places = 0..self.of_passes.len();
         let fitting = places.clone().filter(|i| capacity(i) >= len).min_by_key(capacity);
         let smaller = places.filter(|i| capacity(i) < len).max_by_key(capacity);
         // One that is nearly large enough was for the same use in a smaller pass. It grows: if a
@@ -34,12 +38,12 @@ impl Buffers {
         let is_too_large = fitting.is_some_and(|i| capacity(&i) > len + len / NEAR);
         let is_near = smaller.is_some_and(|i| capacity(&i) >= len - len / (NEAR + 1));
         let mut buffer = match fitting {
-            Some(place) if !(is_too_large && is_near) => self.0.swap_remove(place),
+            Some(place) if !(is_too_large && is_near) => self.of_passes.swap_remove(place),
             _ => {
                 // One that is too small makes room, so that there are never more than were in use
                 // at one time.
                 if let Some(place) = smaller {
-                    self.0.swap_remove(place);
+                    self.of_passes.swap_remove(place);
                 }
                 Vec::with_capacity(len)
             }
@@ -57,7 +61,22 @@ impl Buffers {
 
     /// Takes back buffers.
     pub fn give(&mut self, buffers: impl IntoIterator<Item = Vec<f32>>) {
-        self.0.extend(buffers);
+        self.of_passes.extend(buffers);
+    }
+
+    /// `len` zeros for a sum that outlives passes.
+    pub fn sum(&mut self, len: usize) -> Vec<f32> {
+        let Some(place) = self.of_sums.iter().position(|sum| sum.len() == len) else {
+            return zeros(len);
+        };
+        let mut sum = self.of_sums.swap_remove(place);
+        sum.par_chunks_mut(ALONE).for_each(|part| part.fill(0.0));
+        sum
+    }
+
+    /// Takes back sums.
+    pub fn give_sums(&mut self, sums: impl IntoIterator<Item = Vec<f32>>) {
+        self.of_sums.extend(sums);
     }
 }
 
@@ -137,7 +156,7 @@ mod tests {
             let (keys, scores) = (buffers.take(8 * len), buffers.take(len));
             buffers.give([keys, scores]);
         }
-        assert_eq!(buffers.0.len(), 2);
+        assert_eq!(buffers.of_passes.len(), 2);
     }
 
     #[test]
@@ -148,8 +167,21 @@ mod tests {
                 [1, 1, 3, 3, 50].map(|width| buffers.take(width * tokens)).into_iter().collect();
             buffers.give(all);
         }
-        let held: usize = buffers.0.iter().map(Vec::capacity).sum();
+        let held: usize = buffers.of_passes.iter().map(Vec::capacity).sum();
         assert_eq!(held, (1 + 1 + 3 + 3 + 50) * 130);
+    }
+
+    #[test]
+    fn a_sum_begins_with_zeros_in_the_memory_of_the_last_one_of_its_length() {
+        let mut buffers = Buffers::default();
+        let (small, large) = (vec![1.0; 10], vec![2.0; 2 * ALONE + 3]);
+        let place = large.as_ptr();
+        buffers.give_sums([small, large]);
+        let sum = buffers.sum(2 * ALONE + 3);
+        assert_eq!(sum.as_ptr(), place);
+        assert!(sum.iter().all(|sum| sum.to_bits() == 0));
+        assert_eq!(buffers.sum(9), [0.0; 9]);
+        assert_eq!(buffers.of_sums.len(), 1);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub use rotary::{Rotary, rotary_embedding, rotary_embedding_reference};
 pub use scope::Scope;
 pub use segments::{Segment, Segments};
 pub use squares::squared_norm;
-pub use storage::{Elements, fused, slice, slice_mut, with_slices};
+pub use storage::{Elements, fused, into_elements, slice, slice_mut, with_slices};
 pub use subnormals::flush_subnormals;
 pub use token_head::{
     TokenHead, TokenStatistics, rows_per_device_slice, rows_per_slice, softmax_entropy,

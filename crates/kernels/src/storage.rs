@@ -1,8 +1,11 @@
 //! Access to the memory behind CPU tensors.
 
 use super::buffers::OfThread;
-use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, WithDType, bail};
+use candle_core::{
+    CpuStorage, DType, InplaceOp1, Layout, Result, Storage, Tensor, WithDType, bail,
+};
 use std::ops::{Deref, Range};
+use std::sync::{Mutex, PoisonError};
 
 /// Whether the fused `f32` CPU versions apply to all of `tensors`.
 pub fn fused(tensors: &[&Tensor]) -> bool {
@@ -23,6 +26,35 @@ pub fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a
         (CpuStorage::F32(data), Some((start, end))) => Ok(&mut data[start..end]),
         _ => bail!("an operation in place needs contiguous f32, got {layout:?}"),
     }
+}
+
+/// The elements of an `f32` CPU tensor that nobody else needs any more, without a copy; none of any
+/// other tensor, or of one that is a part of another. What shares its memory has no elements then.
+pub fn into_elements(tensor: Tensor) -> Option<Vec<f32>> {
+    struct Take(Mutex<Vec<f32>>);
+
+    impl InplaceOp1 for Take {
+        fn name(&self) -> &'static str {
+            "take-elements"
+        }
+
+        fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+            if let CpuStorage::F32(data) = storage
+                && layout.contiguous_offsets() == Some((0, data.len()))
+            {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = std::mem::take(data);
+            }
+            Ok(())
+        }
+    }
+
+    if !fused(&[&tensor]) {
+        return None;
+    }
+    let taken = Take(Mutex::default());
+    tensor.inplace_op1(&taken).ok()?;
+    let elements = taken.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (elements.len() == tensor.elem_count()).then_some(elements)
 }
 
 /// Calls `f` with the elements of contiguous `f32` CPU tensors; non-contiguous ones are copied

@@ -8,7 +8,7 @@ use super::packed::PackedTokens;
 use crate::error::{Error, Result};
 use crate::kernels::{
     Buffers, LayerParts, LayerShape, Saved, TokenHead, WeightSums, add_norm_backward, fused, norm,
-    scale_elements, token_logprob_entropy, with_slices, zeros,
+    scale_elements, token_logprob_entropy, with_slices,
 };
 use crate::model::ResponseBatch;
 use crate::optim::Gradients;
@@ -50,19 +50,21 @@ enum SavedLayer {
 
 impl<'a> LayerSums<'a> {
     /// No gradient yet; `None` where the fused layers do not apply to the network.
-    pub(in crate::model) fn new(network: &'a Decoder) -> Option<Self> {
+    pub(in crate::model) fn new(network: &'a Decoder, buffers: &mut Buffers) -> Option<Self> {
         // What is trained is followed for itself, and not for what it was made of.
         let weights = network.fused_layers(|tensor| tensor.is_variable() || !tensor.track_op())?;
-        let sums_of = |tensor: &Tensor| tensor.is_variable().then(|| zeros(tensor.elem_count()));
-        let of_weight = |weight: &Weight| {
-            let mut sums = weight.followed().map(sums_of);
+        let mut sums_of =
+            |tensor: &Tensor| tensor.is_variable().then(|| buffers.sum(tensor.elem_count()));
+        let mut of_weight = |weight: &Weight| {
+            let mut sums = weight.followed().map(&mut sums_of);
             let mut next = || sums.next().flatten();
             WeightSums { elements: next(), a: next(), b: next() }
         };
+        let layers = weights.iter().map(|layer| layer.as_ref().map(|w| of_weight(w))).collect();
         Some(Self {
-            embeddings: sums_of(&network.embeddings),
-            layers: weights.iter().map(|layer| layer.as_ref().map(|w| of_weight(w))).collect(),
+            layers,
             norm: of_weight(&network.norm).elements,
+            embeddings: sums_of(&network.embeddings),
             head: if network.is_tied() { None } else { sums_of(&network.head) },
             network,
             weights,

@@ -160,6 +160,7 @@ impl Training<'_> {
         let (peak, warmup) = (settings.learning_rate, settings.warmup_steps);
         let rate = Schedule::rate(settings.schedule, peak, step, warmup, config.steps);
         self.optimizer.step(&gradients, gradients.norm()?, rate)?;
+        gradients.free(&mut self.buffers);
         self.progress.add(step, lengths.iter().sum(), total);
         Ok(())
     }
