@@ -124,15 +124,26 @@ impl Weights {
             hasher.update(name.as_bytes());
             hasher.update(format!("{:?}", values.dims()).as_bytes());
             let flat = values.flatten_all()?;
-            for start in (0..flat.elem_count()).step_by(PIECE) {
-                let piece = flat.narrow(0, start, PIECE.min(flat.elem_count() - start))?;
+            let count = flat.elem_count();
+            let bytes_from = |start: usize| -> Result<Vec<u8>> {
+                let piece = flat.narrow(0, start, PIECE.min(count - start))?;
+                // From a GPU comes all that a tensor is a part of, so the piece is made one itself.
+                let piece =
+                    if piece.device().is_cpu() { piece } else { piece.force_contiguous()? };
                 let values: Vec<f32> =
                     piece.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
                 let mut bytes = vec![0; 4 * values.len()];
                 for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
                     *bytes = value.to_le_bytes();
                 }
-                hasher.update(&bytes);
+                Ok(bytes)
+            };
+            // One piece is hashed while the next one is made.
+            let mut bytes = if count > 0 { bytes_from(0)? } else { Vec::new() };
+            for next in (0..count).step_by(PIECE).map(|start| start + PIECE) {
+                let following = || if next < count { bytes_from(next) } else { Ok(Vec::new()) };
+                let (_, made) = rayon::join(|| hasher.update(&bytes), following);
+                bytes = made?;
             }
         }
         Ok(checksums::hexadecimal(hasher.finalize()))

@@ -53,32 +53,78 @@ pub(crate) struct TensorFiles {
     index: Option<PathBuf>,
 }
 
-/// What an element becomes.
+/// What an element becomes. One that is of that type already stays as it is.
 trait Element: WithDType {
     fn of(value: f32) -> Self;
+
+    #[inline]
+    fn of_f16(value: f16) -> Self {
+        Self::of(value.to_f32())
+    }
+
+    #[inline]
+    fn of_bf16(value: bf16) -> Self {
+        Self::of(value.to_f32())
+    }
+
+    fn is_finite(self) -> bool;
 }
 
 impl Element for f32 {
+    #[inline]
     fn of(value: f32) -> Self {
         value
+    }
+
+    #[inline]
+    fn is_finite(self) -> bool {
+        self.is_finite()
     }
 }
 
 impl Element for f64 {
+    #[inline]
     fn of(value: f32) -> Self {
         value.into()
+    }
+
+    #[inline]
+    fn is_finite(self) -> bool {
+        self.is_finite()
     }
 }
 
 impl Element for bf16 {
+    #[inline]
     fn of(value: f32) -> Self {
         Self::from_f32(value)
+    }
+
+    #[inline]
+    fn of_bf16(value: bf16) -> Self {
+        value
+    }
+
+    #[inline]
+    fn is_finite(self) -> bool {
+        self.is_finite()
     }
 }
 
 impl Element for f16 {
+    #[inline]
     fn of(value: f32) -> Self {
         Self::from_f32(value)
+    }
+
+    #[inline]
+    fn of_f16(value: f16) -> Self {
+        value
+    }
+
+    #[inline]
+    fn is_finite(self) -> bool {
+        self.is_finite()
     }
 }
 
@@ -218,12 +264,15 @@ impl TensorFiles {
     pub(crate) fn are_equal(&self, names: [&str; 2], shape: &[usize]) -> Result<bool> {
         let [(a, a_info), (b, b_info)] = [self.find(names[0], shape)?, self.find(names[1], shape)?];
         let (mut a, mut b) = (a.values(names[0], a_info)?, b.values(names[1], b_info)?);
-        while let Some(left) = a.next_piece()? {
-            if b.next_piece()?.is_none_or(|right| left != right) {
+        loop {
+            let (left, right) = (a.next_piece()?, b.next_piece()?);
+            if left != right {
                 return Ok(false);
             }
+            if left.is_empty() {
+                return Ok(true);
+            }
         }
-        Ok(true)
     }
 
     /// Reads all tensors of floating-point numbers as they are, in `f32`.
@@ -335,26 +384,28 @@ impl TensorFile {
         reader
             .seek(SeekFrom::Start(self.start + start as u64))
             .map_err(|error| self.failed(name, &error))?;
-        Ok(Values {
-            file: self,
-            name,
-            dtype: info.dtype,
-            reader,
-            left: end - start,
-            bytes: Vec::new(),
-        })
+        Ok(Values { file: self, name, dtype: info.dtype, reader, left: end - start })
     }
 
     fn variable<T: Element>(&self, name: &str, info: &TensorInfo, device: &Device) -> Result<Var> {
         let mut values: Vec<T> = Vec::with_capacity(info.shape.iter().product());
         let mut source = self.values(name, info)?;
-        while let Some(piece) = source.next_bytes()? {
-            if !append(&mut values, piece, info.dtype) {
+        let (mut piece, mut next) = (Vec::new(), Vec::new());
+        source.read_piece(&mut piece)?;
+        while !piece.is_empty() {
+            // The disk works while values are converted.
+            let (read, are_finite) = rayon::join(
+                || source.read_piece(&mut next),
+                || append(&mut values, &piece, info.dtype),
+            );
+            read?;
+            if !are_finite {
                 return Err(Error::input(format!(
                     "the tensor `{name}` has values that are not finite ({})",
                     self.name()
                 )));
             }
+            std::mem::swap(&mut piece, &mut next);
         }
         Ok(Var::from_vec(values, info.shape.as_slice(), device)?)
     }
@@ -367,56 +418,52 @@ struct Values<'a> {
     dtype: Dtype,
     reader: Box<dyn ReadSeek + 'a>,
     left: usize,
-    bytes: Vec<u8>,
 }
 
 impl Values<'_> {
-    /// The next bytes, whole elements.
-    fn next_bytes(&mut self) -> Result<Option<&[u8]>> {
+    /// Reads the next bytes, whole elements; none at the end.
+    fn read_piece(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
         // The same number of elements, whatever their type.
         let length = (PIECE / 4 * (self.dtype.bitsize() / 8)).min(self.left);
-        if length == 0 {
-            return Ok(None);
-        }
-        self.bytes.resize(length, 0);
-        self.reader
-            .read_exact(&mut self.bytes)
-            .map_err(|error| self.file.failed(self.name, &error))?;
+        bytes.resize(length, 0);
+        self.reader.read_exact(bytes).map_err(|error| self.file.failed(self.name, &error))?;
         self.left -= length;
-        Ok(Some(&self.bytes))
+        Ok(())
     }
 
-    /// The next values.
-    fn next_piece(&mut self) -> Result<Option<Vec<f32>>> {
-        let dtype = self.dtype;
-        let Some(bytes) = self.next_bytes()? else { return Ok(None) };
-        let mut values = Vec::new();
-        append(&mut values, bytes, dtype);
-        Ok(Some(values))
+    /// The next values; none at the end.
+    fn next_piece(&mut self) -> Result<Vec<f32>> {
+        let (mut bytes, mut values) = (Vec::new(), Vec::new());
+        self.read_piece(&mut bytes)?;
+        append(&mut values, &bytes, self.dtype);
+        Ok(values)
     }
 }
 
-trait ReadSeek: Read + Seek {}
+trait ReadSeek: Read + Seek + Send {}
 
-impl<T: Read + Seek> ReadSeek for T {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
 
 /// Appends the values of `bytes`; returns whether all are finite, before and after the conversion.
 fn append<T: Element>(values: &mut Vec<T>, bytes: &[u8], dtype: Dtype) -> bool {
     match dtype {
-        Dtype::F32 => convert::<4, T>(values, bytes, f32::from_le_bytes),
-        Dtype::F16 => convert::<2, T>(values, bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
-        _ => convert::<2, T>(values, bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        Dtype::F32 => convert::<4, T>(values, bytes, |bytes| T::of(f32::from_le_bytes(bytes))),
+        Dtype::F16 => convert::<2, T>(values, bytes, |bytes| T::of_f16(f16::from_le_bytes(bytes))),
+        _ => convert::<2, T>(values, bytes, |bytes| T::of_bf16(bf16::from_le_bytes(bytes))),
     }
 }
 
 fn convert<const SIZE: usize, T: Element>(
     values: &mut Vec<T>,
     bytes: &[u8],
-    decode: impl Fn([u8; SIZE]) -> f32 + Sync,
+    decode: impl Fn([u8; SIZE]) -> T + Sync,
 ) -> bool {
+    /// Elements that are looked at together, so that the processor takes many at a time.
+    const LOOK: usize = 1 << 14;
     let (elements, _) = bytes.as_chunks::<SIZE>();
-    values.par_extend(elements.par_iter().map(|bytes| T::of(decode(*bytes))));
-    values[values.len() - elements.len()..].par_iter().all(|value| value.to_f64().is_finite())
+    values.par_extend(elements.par_iter().with_min_len(LOOK).map(|bytes| decode(*bytes)));
+    let added = &values[values.len() - elements.len()..];
+    added.par_chunks(LOOK).all(|part| part.iter().fold(true, |all, value| all & value.is_finite()))
 }
 
 /// Whether the values are of a type that can be read.
