@@ -13,6 +13,8 @@ pub struct Gradients {
     by_name: BTreeMap<String, Tensor>,
     /// Parameters that no backward pass has given a gradient.
     missing: BTreeSet<String>,
+    /// Whether they are in the memory of [`Buffers::sum`].
+    are_of_buffers: bool,
 }
 
 impl Gradients {
@@ -23,12 +25,14 @@ impl Gradients {
             Ok((name.to_string(), zeros))
         };
         let missing = weights.variables().map(|(name, _)| name.to_string()).collect();
-        Ok(Self { by_name: weights.variables().map(zeros).collect::<Result<_>>()?, missing })
+        let by_name = weights.variables().map(zeros).collect::<Result<_>>()?;
+        Ok(Self { by_name, missing, are_of_buffers: false })
     }
 
-    /// Gradients that have been summed already: `f32` tensors by parameter name.
+    /// Gradients that have been summed already, in the memory of [`Buffers::sum`]: `f32` tensors by
+    /// parameter name.
     pub(crate) fn from_sums(by_name: BTreeMap<String, Tensor>) -> Self {
-        Self { by_name, missing: BTreeSet::new() }
+        Self { by_name, missing: BTreeSet::new(), are_of_buffers: true }
     }
 
     /// Adds the gradients of one backward pass. Every parameter must have one: a missing gradient
@@ -69,8 +73,11 @@ impl Gradients {
         self.by_name.get(name)
     }
 
-    /// Gives the memory of sums on the CPU to `buffers`, for the next sums of the same parameters.
+    /// Gives memory that came from `buffers` back, for the next sums of the same parameters.
     pub fn free(self, buffers: &mut Buffers) {
+        if !self.are_of_buffers {
+            return;
+        }
         buffers.give_sums(self.by_name.into_values().filter_map(kernels::into_elements));
     }
 

@@ -129,3 +129,26 @@ impl Deref for Elements<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn elements_are_taken_of_whole_f32_tensors_without_a_copy() {
+        let whole = Tensor::from_vec(vec![1f32, 2.0, 3.0, 4.0], (2, 2), &Device::Cpu).unwrap();
+        let place = with_slices([&whole], |[data]| Ok(data.as_ptr())).unwrap();
+        let elements = into_elements(whole).unwrap();
+        assert_eq!((elements.as_ptr(), elements), (place, vec![1.0, 2.0, 3.0, 4.0]));
+        let other = Tensor::from_vec(vec![1f32, 2.0, 3.0, 4.0], (2, 2), &Device::Cpu).unwrap();
+        for part in [
+            other.narrow(0, 1, 1).unwrap(),
+            other.t().unwrap(),
+            other.to_dtype(DType::F64).unwrap(),
+        ] {
+            assert_eq!(into_elements(part), None);
+        }
+        assert_eq!(other.to_vec2::<f32>().unwrap(), [[1.0, 2.0], [3.0, 4.0]]);
+    }
+}

@@ -393,7 +393,7 @@ mod tests {
             let trainable = [Decoder::trainable(&config, &weights).unwrap(), adapted(true)];
             let frozen = [Decoder::frozen(&config, &weights).unwrap(), adapted(false)];
             for network in &trainable {
-                assert_eq!(LayerSums::new(network).is_some(), applies);
+                assert_eq!(LayerSums::new(network, &mut Buffers::default()).is_some(), applies);
                 assert!(network.fused_layers(|tensor| !tensor.track_op()).is_none());
             }
             for network in &frozen {
