@@ -149,7 +149,8 @@ fn attention_agrees_with_the_cpu() {
         let tokens = segments.tokens();
         let inputs = [(tokens, heads, 1), (tokens, kv_heads, 2), (tokens, kv_heads, 3)]
             .map(|(tokens, heads, seed)| (random(&[tokens, heads, head_dim], seed) * 2.0).unwrap());
-        let scopes = [None, Some(50), Some(800)].map(|window| Scope { window, ..Scope::full(head_dim) });
+        let scopes =
+            [None, Some(50), Some(800)].map(|window| Scope { window, ..Scope::full(head_dim) });
         for scope in scopes {
             compare(
                 &format!("attention with {heads}/{kv_heads} heads of {head_dim}, {scope:?}"),

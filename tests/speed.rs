@@ -128,7 +128,8 @@ fn fused_operations_are_faster_than_what_they_replace() {
     let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
     let mut out = vec![0.0; q.len()];
     let own = random(&[1, HEADS.kv_heads, LENGTH, HEADS.head_dim]);
-    let none = Tensor::zeros((0, HEADS.kv_heads, HEADS.head_dim), DType::F32, &Device::Cpu).unwrap();
+    let none =
+        Tensor::zeros((0, HEADS.kv_heads, HEADS.head_dim), DType::F32, &Device::Cpu).unwrap();
     let cache = LayerCache { prompts: [none.clone(), none], own: [own.clone(), own] };
     let query = random(&[1, HEADS.heads, HEADS.head_dim]);
     let groups = PromptGroups::new([(0..0, 0..1)]);

@@ -52,11 +52,8 @@ impl LanguageModel {
     /// Puts a model together. On a GPU weights that are used together get a place together.
     pub fn new(config: DecoderSpec, tokenizer: TextTokenizer, weights: Weights) -> Result<Self> {
         check_tokens(&config, &tokenizer)?;
-        let weights = if weights.are_on_gpu() {
-            weights.joined(config.joined_weights())?
-        } else {
-            weights
-        };
+        let weights =
+            if weights.are_on_gpu() { weights.joined(config.joined_weights())? } else { weights };
         let trainable = Decoder::trainable(&config, &weights)?;
         let frozen = Decoder::frozen(&config, &weights)?;
         Ok(Self {

@@ -37,7 +37,10 @@ impl Weights {
 
     /// Whether kernels of a GPU apply to the variables.
     pub(crate) fn are_on_gpu(&self) -> bool {
-        self.variables.values().next().is_some_and(|variable| kernels::on_gpu(&[variable]))
+        self.variables
+            .values()
+            .next()
+            .is_some_and(|variable| kernels::on_gpu(&[variable.as_tensor()]))
     }
 
     /// The same with the matrices of each group in one piece of memory, one behind another, so that
@@ -140,7 +143,8 @@ impl Weights {
         let mut variables = BTreeMap::new();
         for (name, variable) in &self.variables {
             let is_there = variable.device().same_device(device);
-            let own = if is_there { variable.copied()? } else { variable.alone()?.to_device(device)? };
+            let own =
+                if is_there { variable.copied()? } else { variable.alone()?.to_device(device)? };
             variables.insert(name.clone(), Var::from_tensor(&own)?.into());
         }
         let matrices = self.quantised.iter();
@@ -185,9 +189,9 @@ impl Weights {
 }
 
 /// Writes a safetensors file. Only one tensor at a time is copied.
-pub(crate) fn write_tensors(
+pub(crate) fn write_tensors<V: View>(
     path: &Path,
-    tensors: impl IntoIterator<Item = (String, impl View)>,
+    tensors: impl IntoIterator<Item = (String, V)>,
     metadata: HashMap<String, String>,
 ) -> Result<()> {
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {

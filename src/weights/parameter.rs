@@ -1,6 +1,6 @@
 //! A parameter that can be replaced in place: a variable, or some rows of one.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use safetensors::{Dtype, View};
@@ -42,7 +42,7 @@ impl Parameter {
             let rows = end..end + tensor.dim(0)?;
             end = rows.end;
             let tensor = variable.narrow(0, rows.start, rows.len())?;
-            Ok(Self { variable: variable.clone(), rows: Some(rows), tensor })
+            Ok::<_, Error>(Self { variable: variable.clone(), rows: Some(rows), tensor })
         };
         tensors.iter().map(part).collect()
     }

@@ -228,9 +228,8 @@ mod tests {
             }
             // What was trained is what the frozen network sees.
             let tokens = PackedTokens::new([&ids[..]]);
-            let [a, b] = [&own, &together].map(|weights| {
-                Decoder::frozen(&spec, weights).unwrap().forward(&tokens).unwrap()
-            });
+            let [a, b] = [&own, &together]
+                .map(|weights| Decoder::frozen(&spec, weights).unwrap().forward(&tokens).unwrap());
             assert!(difference(&a, &b) < 1e-3);
         }
     }

@@ -6,9 +6,9 @@ use super::rope::rotary;
 use super::spec::DecoderSpec;
 use crate::error::Result;
 use crate::kernels::{
-    self, Activation, Elements, HeadShaping, Heads, LayerCache, LayerParts, LayerWeight, PromptGroups, Rotary,
-    Scope, add_bias, fused, gated, gated_joined, grouped_attention, linear, nf4_linear,
-    offset_rms_norm, place_heads, rotary_embedding, shifted,
+    self, Activation, Elements, HeadShaping, Heads, LayerCache, LayerParts, LayerWeight,
+    PromptGroups, Rotary, Scope, add_bias, fused, gated, gated_joined, grouped_attention, linear,
+    nf4_linear, offset_rms_norm, place_heads, rotary_embedding, shifted,
 };
 use crate::weights::Stored;
 use candle_core::Tensor;
@@ -273,16 +273,14 @@ impl Layer {
         filled: usize,
     ) -> candle_core::Result<Tensor> {
         let parts = &self.parts;
-        let scale = |weight: &'_ Option<Weight>| match weight {
-            Some(weight) => weight.stored.plain().cloned().map(Some),
-            None => Ok(None),
-        };
         let attention = |x: &Tensor| {
             let qkv = self.joined.attention(parts, x)?;
-            let (q_norm, k_norm) = (scale(&parts.q_norm)?, scale(&parts.k_norm)?);
+            let scales = [&parts.q_norm, &parts.k_norm]
+                .map(|weight| weight.as_ref().map(|weight| weight.stored.plain()).transpose());
+            let [q_norm, k_norm] = scales;
             let shaping = HeadShaping {
-                q_norm: q_norm.as_ref(),
-                k_norm: k_norm.as_ref(),
+                q_norm: q_norm?,
+                k_norm: k_norm?,
                 eps: shape.eps,
                 offset: parts.q_norm.as_ref().map_or(0.0, |weight| weight.offset),
                 rotary: shape.rotary(&self.sight),

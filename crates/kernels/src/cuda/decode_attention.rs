@@ -16,8 +16,10 @@ pub(super) static PROGRAM: Program = Program {
     kernels: &["prompt_attention", "decode_attention", "decode_attention_merge"],
 };
 
-/// Blocks that keep a large GPU busy.
+/// Blocks that keep a large GPU busy: those that go through rows' own slots, and those that go
+/// through prompts, which have more of them on their way at a time.
 const ENOUGH_BLOCKS: usize = 512;
+const ENOUGH_PROMPT_BLOCKS: usize = 256;
 
 /// The fewest own slots, and the fewest of a prompt's tokens, that are worth a block.
 const FEWEST_SLOTS: usize = 128;
@@ -56,14 +58,19 @@ pub(crate) fn grouped_attention(
     {
         return Ok(None);
     }
-    let share = |blocks: usize, seen: usize, fewest: usize| {
-        ENOUGH_BLOCKS.div_ceil(blocks.max(1)).min(seen.div_ceil(fewest)).max(1)
+    let share = |enough: usize, blocks: usize, seen: usize, fewest: usize| {
+        enough.div_ceil(blocks.max(1)).min(seen.div_ceil(fewest)).max(1)
     };
     let longest = groups.iter().map(|(prompt, _)| prompt.len()).max().unwrap_or(0);
     let blocks = groups.iter().len() * query_blocks(groups, heads / kv_heads).1;
     let splits = Splits {
-        prompt: share(blocks * kv_heads, longest.min(unseen(scope, end)), FEWEST_TOKENS),
-        own: share(rows * kv_heads, end - scope.first(end - 1), FEWEST_SLOTS),
+        prompt: share(
+            ENOUGH_PROMPT_BLOCKS,
+            blocks * kv_heads,
+            longest.min(unseen(scope, end)),
+            FEWEST_TOKENS,
+        ),
+        own: share(ENOUGH_BLOCKS, rows * kv_heads, end - scope.first(end - 1), FEWEST_SLOTS),
     };
     attend(q, cache, groups, end, scope, splits).map(Some)
 }

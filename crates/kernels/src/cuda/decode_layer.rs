@@ -102,6 +102,8 @@ mod tests {
     use super::super::emulate;
     use super::*;
 
+    type Cast = fn(&Tensor) -> Tensor;
+
     /// Heads of even size, also ones whose halves are no whole packs; norms of a head, of all heads
     /// and none; layers that rotate and that do not.
     #[test]
@@ -128,7 +130,6 @@ mod tests {
             let positions: Arc<[u32]> = (0..rows as u32).map(|row| row * 9 % 60).collect();
             let own = || [4, 5].map(|seed| random(&[rows, kv_heads, slots, head_dim], seed));
             // In f32 and in bf16, and what is expected of the latter's values in f32.
-            type Cast = fn(&Tensor) -> Tensor;
             let same: Cast = Tensor::clone;
             let wide: Cast = |t| rounded(t).to_dtype(DType::F32).unwrap();
             let run = |cast: Cast, emulated: bool| {
