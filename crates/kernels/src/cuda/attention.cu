@@ -1,6 +1,6 @@
 // Causal attention over packed sequences, in tiles, with the softmax online (Dao et al., arXiv 2205.14135 and 2307.08691).
 //
-// Matrices are multiplied in fragments (fragments.cuh). Scores carry the factor log2(e), so that exponentials are powers of two.
+// Matrices are multiplied in fragments (common.cuh). Scores carry the factor log2(e), so that exponentials are powers of two.
 // The backward pass has one kernel that owns queries and one that owns keys; both recompute the probabilities from the
 // logarithm of the row's sum. Nothing is added atomically, so results do not depend on the order in which blocks run.
 //
@@ -11,7 +11,6 @@
 #define WARPS 4
 #define BLOCK (16 * WARPS)                   // queries or keys of a block: 16 per warp
 #define TILE (DIMS * (int)sizeof(scalar) <= 256 ? 64 : 32)  // rows of a tile in shared memory
-#define STEPS (DIMS / 16)
 
 // Copies TILE rows from `from` on, `stride` apart, to shared memory; zeros beyond `rows` and HEAD_DIM.
 __device__ __forceinline__ void copy_tile(scalar* tile, const scalar* from, size_t stride, int rows) {

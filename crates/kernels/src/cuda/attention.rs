@@ -9,11 +9,7 @@ use candle_core::{DType, Result, Tensor};
 
 pub(super) static PROGRAM: Program = Program {
     name: "attention",
-    source: concat!(
-        include_str!("fragments.cuh"),
-        "#line 1 \"attention.cu\"\n",
-        include_str!("attention.cu")
-    ),
+    source: include_str!("attention.cu"),
     kernels: &[
         "attention_forward",
         "attention_delta",

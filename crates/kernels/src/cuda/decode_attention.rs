@@ -8,11 +8,7 @@ use candle_core::{DType, Result, Tensor};
 
 pub(super) static PROGRAM: Program = Program {
     name: "decode_attention",
-    source: concat!(
-        include_str!("fragments.cuh"),
-        "#line 1 \"decode_attention.cu\"\n",
-        include_str!("decode_attention.cu")
-    ),
+    source: include_str!("decode_attention.cu"),
     kernels: &["prompt_attention", "decode_attention", "decode_attention_merge"],
 };
 
