@@ -95,11 +95,14 @@ mod decode_attention {
 
     #[divan::bench(args = SLOTS)]
     fn reference(bencher: Bencher, slots: usize) {
-        let cache = random(&[1, HEADS.kv_heads, slots, HEADS.head_dim]);
+        let own = random(&[1, HEADS.kv_heads, slots, HEADS.head_dim]);
+        let none = random(&[0, HEADS.kv_heads, HEADS.head_dim]);
+        let cache = kernels::LayerCache { prompts: [none.clone(), none], own: [own.clone(), own] };
         let q = random(&[1, HEADS.heads, HEADS.head_dim]);
-        let (starts, scope) = ([0].into(), kernels::Scope::full(HEADS.head_dim));
+        let groups = kernels::PromptGroups::new([(0..0, 0..1)]);
+        let scope = kernels::Scope::full(HEADS.head_dim);
         bencher.bench(|| {
-            kernels::padded_attention(black_box(&q), &cache, &cache, &starts, slots, scope).unwrap()
+            kernels::grouped_attention(black_box(&q), &cache, &groups, slots, scope).unwrap()
         });
     }
 }

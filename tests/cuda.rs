@@ -13,9 +13,9 @@ use common::{Workplace, largest_deviation, values};
 use orthant::experiment::{DeviceChoice, ModelSource, Precision};
 use orthant::geometry::TokenWeights;
 use orthant::kernels::{
-    Activation, Rotary, Scope, Segments, Uniforms, causal_attention, gated, gather_rows, linear,
-    offset_rms_norm, one_pass_head, padded_attention, rms_norm, rotary_embedding,
-    token_logprob_entropy,
+    Activation, LayerCache, PromptGroups, Rotary, Scope, Segments, Uniforms, causal_attention,
+    gated, gather_rows, grouped_attention, linear, offset_rms_norm, one_pass_head, rms_norm,
+    rotary_embedding, token_logprob_entropy,
 };
 use orthant::model::{
     Completion, LanguageModel, PromptRequest, ResponseBatch, Sampling, StreamKey, data_type,
@@ -24,7 +24,7 @@ use orthant::model::{
 use orthant::optim::{AdamW, AdamWSettings, Gradients};
 use orthant::prelude::*;
 use orthant::rng::{self, Domain};
-use orthant::weights::Weights;
+use orthant::weights::{Parameter, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -149,7 +149,8 @@ fn attention_agrees_with_the_cpu() {
         let tokens = segments.tokens();
         let inputs = [(tokens, heads, 1), (tokens, kv_heads, 2), (tokens, kv_heads, 3)]
             .map(|(tokens, heads, seed)| (random(&[tokens, heads, head_dim], seed) * 2.0).unwrap());
-        let scopes = [None, Some(50)].map(|window| Scope { window, ..Scope::full(head_dim) });
+        let scopes =
+            [None, Some(50), Some(800)].map(|window| Scope { window, ..Scope::full(head_dim) });
         for scope in scopes {
             compare(
                 &format!("attention with {heads}/{kv_heads} heads of {head_dim}, {scope:?}"),
@@ -158,14 +159,24 @@ fn attention_agrees_with_the_cpu() {
                 &|t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
             );
         }
-        let (rows, slots) = (5, 700);
+        // Groups of many and of one, prompts of several tiles and of one token.
+        let (rows, slots) = (23, 700);
+        let prompts = [(300, 0..20), (1, 20..22), (97, 22..23)];
+        let mut first = 0;
+        let groups = PromptGroups::new(prompts.map(|(tokens, rows)| {
+            first += tokens;
+            (first - tokens..first, rows)
+        }));
         let q = random(&[rows, heads, head_dim], 1);
-        let cache = [2, 3].map(|seed| random(&[rows, kv_heads, slots, head_dim], seed));
-        let starts: Arc<[u32]> = [0, 1, 100, 512, 649].into();
+        let prompts = [2, 3].map(|seed| random(&[first, kv_heads, head_dim], seed));
+        let own = [4, 5].map(|seed| random(&[rows, kv_heads, slots, head_dim], seed));
         let decode = |dtype, device: &Device, scope| {
-            let [q, keys, cached] = [&q, &cache[0], &cache[1]]
-                .map(|t| t.to_device(device).unwrap().to_dtype(dtype).unwrap());
-            values(&padded_attention(&q, &keys, &cached, &starts, 650, scope).unwrap())
+            let there = |t: &Tensor| t.to_device(device).unwrap().to_dtype(dtype).unwrap();
+            let cache = LayerCache {
+                prompts: prompts.each_ref().map(there),
+                own: own.each_ref().map(there),
+            };
+            values(&grouped_attention(&there(&q), &cache, &groups, 650, scope).unwrap())
         };
         for scope in scopes {
             let expected = decode(DType::F32, &Device::Cpu, scope);
@@ -255,8 +266,8 @@ fn the_model_and_its_gradients_agree_with_the_cpu() {
         // are weighed differently.
         let weights = random(out.dims(), 99).to_device(out.device()).unwrap();
         let gradients = (&out * weights).unwrap().sum_all().unwrap().backward().unwrap();
-        let of = |(name, variable): (&str, &Var)| {
-            (name.to_string(), values(gradients.get(variable).unwrap()))
+        let of = |(name, variable): (&str, &Parameter)| {
+            (name.to_string(), values(&variable.gradient(&gradients).unwrap().unwrap()))
         };
         (values(&out), model.weights.variables().map(of).collect::<Vec<_>>())
     };
@@ -305,8 +316,8 @@ fn every_family_agrees_with_the_cpu() {
             let model = LanguageModel::read(folder.path(), dtype, device).unwrap();
             let out = model.trainable.response_logprobs(&batch, 1.0).unwrap();
             let store = out.narrow(1, 0, 1).unwrap().mean_all().unwrap().backward().unwrap();
-            let of = |(name, variable): (&str, &Var)| {
-                (name.to_string(), values(store.get(variable).unwrap()))
+            let of = |(name, variable): (&str, &Parameter)| {
+                (name.to_string(), values(&variable.gradient(&store).unwrap().unwrap()))
             };
             (values(&out), model.weights.variables().map(of).collect::<Vec<_>>())
         };

@@ -4,7 +4,7 @@
 
 mod common;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use common::{
     FAMILIES, Workplace, checkpoint, f32_values, json, largest_deviation, largest_difference,
     largest_magnitude, tiny_model, tiny_model_of,
@@ -561,7 +561,7 @@ fn peft_and_transformers_say_the_same_of(family: &str) {
     let exported = LanguageModel::read(&out, DType::F32, &Device::Cpu).unwrap();
     assert!(
         exported.adapter.is_none()
-            && exported.trained().variables().all(|(_, v): (&str, &Var)| v.dtype() == DType::F32)
+            && exported.trained().variables().all(|(_, v)| v.dtype() == DType::F32)
     );
     close(&logprobs(&exported), "the export");
     let Some(peft) = ask_python(&place.model(), Some(&folder), text) else {

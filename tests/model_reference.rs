@@ -10,7 +10,7 @@
 mod common;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use common::{largest_deviation, largest_magnitude, values, with_layers_of_its_family};
 use orthant::error::{Error, Result};
 use orthant::geometry::TokenWeights;
@@ -938,7 +938,7 @@ fn a_written_folder_reads_back_equal() {
             model.weights.variables().zip(again.weights.variables())
         {
             assert_eq!(name, other_name);
-            let bits = |v: &Var| values(v).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            let bits = |v: &Tensor| values(v).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(ours), bits(theirs), "{name}");
         }
         let text = "Use 1 2 to make 3\n\\boxed{1+2}";

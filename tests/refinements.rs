@@ -8,7 +8,7 @@ mod common;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use common::{
     Finished, GROUP, NEW_TOKENS, PROMPTS, Parity, Workplace, assert_near, finish, json,
     largest_difference, number, tiny_model,
@@ -445,7 +445,7 @@ impl ByHand {
     fn step(&mut self, model: &LanguageModel, loss: &Tensor) {
         let AdamWConfig { learning_rate, beta1, beta2, eps, max_grad_norm, .. } = self.settings;
         let gradients = loss.backward().unwrap();
-        let gradient = |variable: &Var| gradients.get(variable).unwrap().clone();
+        let gradient = |variable: &Tensor| gradients.get(variable).unwrap().clone();
         let square =
             |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
         let norm = model

@@ -9,7 +9,8 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use orthant::kernels::{
-    self, Activation, Buffers, Heads, PAGE, Page, Rotary, Scope, Segments, Uniforms,
+    self, Activation, Buffers, Heads, LayerCache, PAGE, Page, PromptGroups, Rotary, Scope,
+    Segments, Uniforms,
 };
 use orthant::model::{Decoder, DecoderSpec, GradientSum, ResponseBatch};
 use orthant::weights::Weights;
@@ -126,12 +127,16 @@ fn fused_operations_are_faster_than_what_they_replace() {
     let pages: Vec<Page> = pages.iter().map(|page| (page.as_slice(), 0..PAGE)).collect();
     let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
     let mut out = vec![0.0; q.len()];
-    let cache = random(&[1, HEADS.kv_heads, LENGTH, HEADS.head_dim]);
+    let own = random(&[1, HEADS.kv_heads, LENGTH, HEADS.head_dim]);
+    let none =
+        Tensor::zeros((0, HEADS.kv_heads, HEADS.head_dim), DType::F32, &Device::Cpu).unwrap();
+    let cache = LayerCache { prompts: [none.clone(), none], own: [own.clone(), own] };
     let query = random(&[1, HEADS.heads, HEADS.head_dim]);
-    let (starts, scale) = ([0].into(), 1.0 / (HEADS.head_dim as f32).sqrt());
+    let groups = PromptGroups::new([(0..0, 0..1)]);
+    let scale = 1.0 / (HEADS.head_dim as f32).sqrt();
     let decode = ratio(
         || kernels::paged_attention(&mut out, &q, &pages, HEADS, scale),
-        || drop(kernels::padded_attention(&query, &cache, &cache, &starts, LENGTH, scope).unwrap()),
+        || drop(kernels::grouped_attention(&query, &cache, &groups, LENGTH, scope).unwrap()),
     );
     add("paged_attention", 8.0, decode);
 

@@ -408,7 +408,9 @@ impl Workload {
         // Without gradients one layer's outputs are there at a time, its input and its output, and
         // logits of a slice.
         let forward = layer + 2 * tokens * d * element + self.slice_bytes(tokens);
-        let slots = self.groups * self.group_size * (self.prompt + self.new_tokens);
+        // Where rows share their prompt's keys and values these are there once for each group.
+        let prompts = if self.is_layerwise() { self.group_size } else { 1 };
+        let slots = self.groups * (prompts * self.prompt + self.group_size * self.new_tokens);
         // That of the embeddings is added to the head's: by candle's operation into a copy, by the
         // kernel in a tensor of its own first. All others are still there where backward is one
         // graph.
@@ -672,6 +674,17 @@ pub(super) mod tests {
         assert_eq!(resident.sampling() - offloaded.sampling(), resident.reference);
         assert!(offloaded.asked > resident.reference && offloaded.asking() < offloaded.update());
         assert!(offloaded.peak() < resident.peak());
+    }
+
+    /// 16 groups of 16 completions of 1000 tokens, and 16 prompts of 200.
+    #[test]
+    fn prompts_are_cached_once_for_each_group() {
+        let token = 2 * 28 * 8 * 128;
+        for precision in [Precision::Bf16, Precision::F32] {
+            let estimate = workload(precision, false).estimate();
+            let element = data_type(precision).size_in_bytes();
+            assert_eq!(estimate.kv_cache, (16 * (200 + 16 * 1000) * token * element) as u64);
+        }
     }
 
     #[test]

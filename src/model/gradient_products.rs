@@ -17,7 +17,7 @@ use super::responses::ResponseBatch;
 use crate::error::{Error, Result};
 use crate::geometry::CosineMatrix;
 use crate::kernels::Buffers;
-use candle_core::Var;
+use crate::weights::Parameter;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -220,7 +220,7 @@ impl LanguageModel {
         let mean = pass.statistics().narrow(1, 0, 1)?.mean_all()?; // of (length, 2)
         sum.backward(pass, &mean)?;
         let gradients = sum.finish()?;
-        let values = |(index, (name, _)): (usize, (&str, &Var))| {
+        let values = |(index, (name, _)): (usize, (&str, &Parameter))| {
             let gradient = gradients
                 .get(name)
                 .ok_or_else(|| Error::failed(format!("`{name}` has no gradient")))?;

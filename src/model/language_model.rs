@@ -7,7 +7,7 @@ use super::settings::ModelSettings;
 use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
 use crate::files::checksums::sha256;
-use crate::weights::{WHOLE, Weights};
+use crate::weights::{Parameter, WHOLE, Weights};
 use candle_core::{DType, Var};
 use std::path::Path;
 
@@ -49,9 +49,11 @@ pub(super) fn check_tokens(config: &DecoderSpec, tokenizer: &TextTokenizer) -> R
 }
 
 impl LanguageModel {
-    /// Puts a model together.
+    /// Puts a model together. On a GPU weights that are used together get a place together.
     pub fn new(config: DecoderSpec, tokenizer: TextTokenizer, weights: Weights) -> Result<Self> {
         check_tokens(&config, &tokenizer)?;
+        let weights =
+            if weights.are_on_gpu() { weights.joined(config.joined_weights())? } else { weights };
         let trainable = Decoder::trainable(&config, &weights)?;
         let frozen = Decoder::frozen(&config, &weights)?;
         Ok(Self {
@@ -107,7 +109,7 @@ impl LanguageModel {
         if self.trainable.head().dtype() == dtype {
             return Ok(self);
         }
-        let convert = |(name, variable): (&str, &Var)| {
+        let convert = |(name, variable): (&str, &Parameter)| {
             Ok((
                 name.to_string(),
                 Var::from_tensor(&variable.as_detached_tensor().to_dtype(dtype)?)?,

@@ -5,8 +5,8 @@ use super::gradients::Gradients;
 use super::rule::Rule;
 use crate::error::{Error, Result};
 use crate::kernels::{self, Parameter};
-use crate::weights::{TensorFiles, Weights, first_not_finite, write_tensors};
-use candle_core::{DType, Tensor, Var};
+use crate::weights::{self, TensorFiles, Weights, first_not_finite, write_tensors};
+use candle_core::{DType, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub struct AdamWSettings {
 /// One parameter's state.
 struct Slot {
     name: String,
-    variable: Var,
+    variable: weights::Parameter,
     /// The `f32` weights; the variable itself where that is `f32`.
     master: Tensor,
     first: Tensor,

@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::{self, Buffers};
-use crate::weights::Weights;
+use crate::weights::{Parameter, Weights};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub struct Gradients {
 impl Gradients {
     /// No gradient yet: zeros for all `weights`.
     pub fn zeros(weights: &Weights) -> Result<Self> {
-        let zeros = |(name, variable): (&str, &Var)| {
+        let zeros = |(name, variable): (&str, &Parameter)| {
             let zeros = Tensor::zeros(variable.shape(), DType::F32, variable.device())?;
             Ok((name.to_string(), zeros))
         };
@@ -46,11 +46,11 @@ impl Gradients {
     /// [`Self::check_complete`] is for the end.
     pub fn accumulate_part(&mut self, weights: &Weights, store: &GradStore) -> Result<()> {
         for (name, sum) in &mut self.by_name {
-            if let Some(grad) = store.get(weights.variable(name)?) {
+            if let Some(grad) = weights.variable(name)?.gradient(store)? {
                 if kernels::on_gpu(&[sum]) {
-                    kernels::accumulate(sum, grad)?;
+                    kernels::accumulate(sum, &grad)?;
                 } else {
-                    add(sum, grad)?;
+                    add(sum, &grad)?;
                 }
                 self.missing.remove(name);
             }

@@ -35,7 +35,7 @@ use crate::weights::{Weights, first_not_finite};
 use bevy_app::{App, Plugin};
 use bevy_ecs::entity::EntityHashMap;
 use bevy_ecs::prelude::*;
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use std::collections::BTreeSet;
 
 metrics! {
@@ -170,7 +170,7 @@ struct Totals {
 
 /// Refuses to go further with a weight that is not finite.
 fn check_finite(weights: &Weights) -> crate::error::Result<()> {
-    let tensors = weights.variables().map(|(name, variable)| (name, Var::as_tensor(variable)));
+    let tensors = weights.variables().map(|(name, variable)| (name, variable.as_tensor()));
     match first_not_finite(tensors)? {
         Some(name) => {
             Err(Error::failed(format!("the weight `{name}` is not finite before the update")))

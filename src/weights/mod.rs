@@ -1,20 +1,22 @@
 //! Named parameters, in memory and in safetensors files.
 
 mod finite;
+mod parameter;
 mod shard_list;
 mod stored;
 mod tensor_files;
 
 pub use finite::first_not_finite;
+pub use parameter::Parameter;
 pub(crate) use shard_list::{INDEX, is_table, shard_files};
 pub(crate) use stored::Stored;
 pub(crate) use tensor_files::{TensorFiles, WHOLE};
 
 use crate::error::{Error, Result};
 use crate::files::checksums;
-use crate::kernels::Nf4;
+use crate::kernels::{self, Nf4};
 use candle_core::{DType, Device, Tensor, Var};
-use safetensors::SafeTensorError;
+use safetensors::{SafeTensorError, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -22,14 +24,53 @@ use std::path::Path;
 /// that stays as it is.
 #[derive(Clone)]
 pub struct Weights {
-    variables: BTreeMap<String, Var>,
+    variables: BTreeMap<String, Parameter>,
     quantised: BTreeMap<String, Nf4>,
 }
 
 impl Weights {
     /// The given variables.
     pub(crate) fn of(variables: impl IntoIterator<Item = (String, Var)>) -> Self {
-        Self { variables: variables.into_iter().collect(), quantised: BTreeMap::new() }
+        let parameters = variables.into_iter().map(|(name, variable)| (name, variable.into()));
+        Self { variables: parameters.collect(), quantised: BTreeMap::new() }
+    }
+
+    /// Whether kernels of a GPU apply to the variables.
+    pub(crate) fn are_on_gpu(&self) -> bool {
+        self.variables
+            .values()
+            .next()
+            .is_some_and(|variable| kernels::on_gpu(&[variable.as_tensor()]))
+    }
+
+    /// The same with the matrices of each group in one piece of memory, one behind another, so that
+    /// products with all of them can be one. Groups with a matrix in four bits stay as they are.
+    pub(crate) fn joined(mut self, groups: impl IntoIterator<Item = Vec<String>>) -> Result<Self> {
+        for names in groups {
+            let parts = names.iter().map(|name| self.variables.get(name).cloned());
+            let Some(parts) = parts.collect::<Option<Vec<_>>>() else { continue };
+            if self.together(&names).is_none() {
+                self.variables.extend(names.into_iter().zip(Parameter::joined(&parts)?));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The matrices of these names as one, followed by gradients, where they are all of a piece of
+    /// memory, in this order.
+    pub(crate) fn together(&self, names: &[String]) -> Option<Tensor> {
+        let parts: Option<Vec<_>> = names.iter().map(|name| self.variables.get(name)).collect();
+        let parts = parts?;
+        let whole = parts.first()?.shared()?.as_tensor();
+        let mut end = 0;
+        for part in parts {
+            let is_next = part.shared()?.id() == whole.id() && part.first_row() == end;
+            if !is_next {
+                return None;
+            }
+            end += part.dim(0).ok()?;
+        }
+        (whole.dim(0).ok()? == end).then(|| whole.clone())
     }
 
     /// The same with these matrices, which take the place of variables of their names.
@@ -48,7 +89,8 @@ impl Weights {
     /// that the matrix stands for in its own type.
     pub(crate) fn dequantised(mut self, dtype: DType) -> Result<Self> {
         for (name, matrix) in std::mem::take(&mut self.quantised) {
-            self.variables.insert(name, Var::from_tensor(&matrix.dequantize()?.to_dtype(dtype)?)?);
+            let variable = Var::from_tensor(&matrix.dequantize()?.to_dtype(dtype)?)?;
+            self.variables.insert(name, variable.into());
         }
         Ok(self)
     }
@@ -60,15 +102,13 @@ impl Weights {
 
     /// Writes a safetensors file, in the variables' own type, with `rename` of each name.
     pub(crate) fn write(&self, path: &Path, rename: impl Fn(&str) -> String) -> Result<()> {
-        let tensors = self
-            .variables
-            .iter()
-            .map(|(name, variable)| (rename(name), variable.as_tensor().clone()));
+        let variables = self.variables.iter();
+        let tensors = variables.map(|(name, variable)| (rename(name), variable.clone()));
         write_tensors(path, tensors, HashMap::from([("format".to_string(), "pt".to_string())]))
     }
 
     /// The variables by name, in a fixed order.
-    pub fn variables(&self) -> impl Iterator<Item = (&str, &Var)> {
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &Parameter)> {
         self.variables.iter().map(|(name, variable)| (name.as_str(), variable))
     }
 
@@ -91,7 +131,7 @@ impl Weights {
     }
 
     /// The variable of that name.
-    pub(crate) fn variable(&self, name: &str) -> Result<&Var> {
+    pub(crate) fn variable(&self, name: &str) -> Result<&Parameter> {
         self.variables
             .get(name)
             .ok_or_else(|| Error::failed(format!("the model has no tensor `{name}`")))
@@ -103,8 +143,9 @@ impl Weights {
         let mut variables = BTreeMap::new();
         for (name, variable) in &self.variables {
             let is_there = variable.device().same_device(device);
-            let copy = if is_there { variable.copy()? } else { variable.to_device(device)? };
-            variables.insert(name.clone(), Var::from_tensor(&copy)?);
+            let own =
+                if is_there { variable.copied()? } else { variable.alone()?.to_device(device)? };
+            variables.insert(name.clone(), Var::from_tensor(&own)?.into());
         }
         let matrices = self.quantised.iter();
         let quantised =
@@ -153,15 +194,15 @@ impl Weights {
     fn values(&self, name: &str) -> Result<Tensor> {
         match self.quantised.get(name) {
             Some(matrix) => Ok(matrix.to_device(&Device::Cpu)?.dequantize()?),
-            None => Ok(self.variable(name)?.as_detached_tensor()),
+            None => self.variable(name)?.alone(),
         }
     }
 }
 
 /// Writes a safetensors file. Only one tensor at a time is copied.
-pub(crate) fn write_tensors(
+pub(crate) fn write_tensors<V: View>(
     path: &Path,
-    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    tensors: impl IntoIterator<Item = (String, V)>,
     metadata: HashMap<String, String>,
 ) -> Result<()> {
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {

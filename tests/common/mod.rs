@@ -248,7 +248,8 @@ pub(crate) fn json(path: &Path) -> Value {
 
 /// The largest absolute difference between two models' weights.
 pub(crate) fn largest_difference(a: &Weights, b: &Weights) -> f32 {
-    let difference = |(name, a): (&str, &candle_core::Var)| difference_of(a, &b.get(name).unwrap());
+    let difference =
+        |(name, a): (&str, &orthant::weights::Parameter)| difference_of(a, &b.get(name).unwrap());
     let differences = a.variables().map(difference);
     differences.inspect(|difference| assert!(difference.is_finite())).fold(0.0, f32::max)
 }

@@ -1,18 +1,15 @@
-//! Attention of one new token per row over that row's cached keys and values. Forward only.
+//! Attention of one row's new token over its cached keys and values, on the CPU in `f32`. Forward
+//! only.
 //!
-//! The fused version keeps keys and values in pages of 16 slots. Within a page the keys of a head
+//! It keeps keys and values in pages of 16 slots. Within a page the keys of a head
 //! are (`head_dim`, slots), so that the slots are the SIMD lanes of the scores, and the values
 //! (slots, `head_dim`). A page is read in order and once, and may belong to many rows: the pages of
 //! a prompt serve all rows of its group.
 
-use super::cuda;
-use super::scope::Scope;
 use super::simd::{self, LANES, multiply_add};
-use candle_core::{D, DType, Result, Tensor, bail};
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Slots of a page.
 pub const PAGE: usize = LANES;
@@ -139,63 +136,12 @@ fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
     }
 }
 
-/// Attends from q (rows, heads, `head_dim`) to the slots `starts[row]..end` of the caches (rows,
-/// `kv_heads`, slots, `head_dim`), as far as `scope` reaches back from the last one; returns (rows,
-/// heads * `head_dim`). Slots before a row's start are left padding.
-pub fn padded_attention(
-    q: &Tensor,
-    keys: &Tensor,
-    values: &Tensor,
-    starts: &Arc<[u32]>,
-    end: usize,
-    scope: Scope,
-) -> Result<Tensor> {
-    if end == 0 || scope.window == Some(0) {
-        bail!("attention to {end} slots with {scope:?}");
-    }
-    if cuda::applies(&[q, keys, values])
-        && let Some(out) = cuda::decode_attention(q, keys, values, starts, end, scope)?
-    {
-        return Ok(out);
-    }
-    padded_attention_reference(q, keys, values, starts, end, scope)
-}
-
-/// [`padded_attention`] from plain candle operations.
-pub(super) fn padded_attention_reference(
-    q: &Tensor,
-    keys: &Tensor,
-    values: &Tensor,
-    starts: &[u32],
-    end: usize,
-    scope: Scope,
-) -> Result<Tensor> {
-    let (rows, heads, head_dim) = q.dims3()?;
-    let kv_heads = keys.dim(1)?;
-    let q = q.reshape((rows, kv_heads, heads / kv_heads, head_dim))?;
-    let keys = keys.narrow(2, 0, end)?;
-    let values = values.narrow(2, 0, end)?.contiguous()?;
-    let scores = (q.matmul(&keys.transpose(2, 3)?.contiguous()?)? * scope.wide_scale())?
-        .to_dtype(DType::F32)?;
-    let mask: Vec<f32> = starts
-        .iter()
-        .flat_map(|&start| {
-            let first = scope.first(end - 1).max(start as usize);
-            (0..end).map(move |slot| if slot >= first { 0.0 } else { f32::NEG_INFINITY })
-        })
-        .collect();
-    let scores = scores.broadcast_add(&Tensor::from_vec(mask, (rows, 1, 1, end), q.device())?)?;
-    let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
-    let probabilities =
-        shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(values.dtype())?;
-    probabilities.matmul(&values)?.reshape((rows, heads * head_dim))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::check::{difference, random, values};
+    use super::super::{LayerCache, PromptGroups, Scope, grouped_attention};
     use super::*;
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
 
     #[test]
     fn attention_over_pages_agrees_with_the_reference() {
@@ -212,7 +158,11 @@ mod tests {
             let q = random(&[1, heads, head_dim], 1);
             let keys = random(&[1, kv_heads, slots, head_dim], 2);
             let cached = random(&[1, kv_heads, slots, head_dim], 3);
-            let expected = padded_attention(&q, &keys, &cached, &[0].into(), slots, scope).unwrap();
+            let none = Tensor::zeros((0, kv_heads, head_dim), q.dtype(), q.device()).unwrap();
+            let cache =
+                LayerCache { prompts: [none.clone(), none], own: [keys.clone(), cached.clone()] };
+            let groups = PromptGroups::new([(0..0, 0..1)]);
+            let expected = grouped_attention(&q, &cache, &groups, slots, scope).unwrap();
 
             let token = |t: &Tensor, slot: usize| values(&t.narrow(2, slot, 1).unwrap());
             let (mut pages, mut slot) = (Vec::new(), 0);
@@ -231,29 +181,6 @@ mod tests {
             paged_attention(&mut out, &values(&q), &pages, dims, scope.scale());
             let found = Tensor::from_vec(out, (1, heads * head_dim), &Device::Cpu).unwrap();
             assert!(difference(&found, &expected) < 1e-5);
-        }
-    }
-
-    #[test]
-    fn slots_before_a_rows_start_are_not_seen() {
-        let q = random(&[2, 4, 6], 1);
-        let (keys, cached) = (random(&[2, 2, 10, 6], 2), random(&[2, 2, 10, 6], 3));
-        let (full, starts) = (Scope::full(6), Arc::from([0, 5]));
-        let both = padded_attention(&q, &keys, &cached, &starts, 8, full).unwrap();
-        let of = |row: usize, slot: usize| {
-            let part = |t: &Tensor| t.narrow(0, row, 1).unwrap().narrow(2, slot, 8 - slot).unwrap();
-            let (q, end) = (q.narrow(0, row, 1).unwrap(), 8 - slot);
-            padded_attention(&q, &part(&keys), &part(&cached), &[0].into(), end, full).unwrap()
-        };
-        assert!(difference(&both.narrow(0, 1, 1).unwrap(), &of(1, 5)) < 1e-5);
-
-        // Nor are those before its window.
-        for (window, firsts) in [(2, [6, 6]), (4, [4, 5])] {
-            let scope = Scope { window: Some(window), ..full };
-            let both = padded_attention(&q, &keys, &cached, &starts, 8, scope).unwrap();
-            for (row, first) in firsts.into_iter().enumerate() {
-                assert!(difference(&both.narrow(0, row, 1).unwrap(), &of(row, first)) < 1e-5);
-            }
         }
     }
 }

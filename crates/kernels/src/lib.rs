@@ -24,11 +24,14 @@ mod decode_attention;
 mod decoder_layer;
 mod gated;
 mod gather;
+mod grouped_attention;
 mod half;
+mod joined;
 pub mod lanes;
 mod layer_parts;
 mod layer_weight;
 mod linear;
+mod linear_parts;
 mod matmul;
 mod nf4;
 mod nf4_blocks;
@@ -52,14 +55,17 @@ pub use cuda::{
     one_pass_head as one_pass_head_on_gpu, open as open_cuda, peak_memory as peak_gpu_memory,
     squared_norms,
 };
-pub use decode_attention::{Heads, PAGE, Page, padded_attention, paged_attention};
+pub use decode_attention::{Heads, PAGE, Page, paged_attention};
 pub use decoder_layer::{LayerShape, Saved};
 pub use gated::{Activation, gated, gated_reference};
 pub use gather::gather_rows;
+pub use grouped_attention::{LayerCache, PromptGroups, grouped_attention};
+pub use joined::{HeadShaping, gated_joined, place_heads};
 pub use lanes::thin_linear;
 pub use layer_parts::LayerParts;
 pub use layer_weight::{LayerWeight, LowRank, WeightSums, scale_elements};
 pub use linear::{linear, linear_reference};
+pub use linear_parts::linear_parts;
 pub use nf4::{Nf4, nf4_linear};
 pub use one_pass_head::{HeadDraws, TILE, Uniforms, one_pass_head, one_pass_head_reference, place};
 pub use rms_norm::{

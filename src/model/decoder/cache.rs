@@ -1,26 +1,25 @@
 //! Cached decoding: prompts are prefilled once per group, rows grow in lock step, finished rows
 //! leave the batch.
 //!
-//! On the CPU in `f32` that is [`super::paged`]. What stands here beside it is
-//! made of the layers of [`super::layer`] and plain candle operations, for every device and type.
-//! Every row's prompt is right-aligned in the padded cache, so that all rows write their next token
-//! into the same slot; a row begins at its own start slot and has its own positions. Nothing keeps
-//! a graph.
+//! On the CPU in `f32` that is [`super::paged`]. What stands here beside it is made of the layers of
+//! [`super::layer`], for every device and type. A prompt's keys and values are kept once, as the
+//! forward pass over all prompts leaves them, and serve all rows of its group. What the rows have
+//! for themselves is kept row by row; all of them write their next token into the same slot, and
+//! each has its own position. Nothing keeps a graph.
 
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use super::paged::PagedCache;
 use crate::error::Result;
-use crate::kernels::padded_attention;
+use crate::kernels::{LayerCache, PromptGroups};
 use candle_core::Tensor;
-use std::sync::Arc;
 
 /// Keys and values of a batch of growing sequences.
 pub(in crate::model) struct Cache(Kind);
 
 enum Kind {
     Paged(PagedCache),
-    Padded(PaddedCache),
+    Grouped(GroupedCache),
 }
 
 /// Batch rows are compacted when the share of unfinished ones falls below this.
@@ -32,7 +31,7 @@ impl Cache {
         match &self.0 {
             // Nothing is copied.
             Kind::Paged(cache) => rows < cache.rows(),
-            Kind::Padded(cache) => (rows as f64) < COMPACT_BELOW * cache.starts.len() as f64,
+            Kind::Grouped(cache) => (rows as f64) < COMPACT_BELOW * cache.groups.rows() as f64,
         }
     }
 
@@ -40,33 +39,31 @@ impl Cache {
     pub(in crate::model) fn retain(&mut self, rows: &[u32]) -> Result<()> {
         match &mut self.0 {
             Kind::Paged(cache) => cache.retain(rows),
-            Kind::Padded(cache) => cache.retain(rows)?,
+            Kind::Grouped(cache) => cache.retain(rows)?,
         }
         Ok(())
     }
 }
 
-/// The cache of the plain operations.
-pub(super) struct PaddedCache {
-    /// Per layer: keys and values (rows, `kv_heads`, slots, `head_dim`).
-    layers: Vec<(Tensor, Tensor)>,
-    /// First slot of each row's prompt.
-    starts: Arc<[u32]>,
-    /// Slots filled so far.
+/// The cache of single operations.
+pub(super) struct GroupedCache {
+    /// Of each layer.
+    layers: Vec<LayerCache>,
+    groups: PromptGroups,
+    /// Slots of the rows' own that are filled.
     filled: usize,
 }
 
-impl PaddedCache {
-    /// Keeps the given rows only.
+impl GroupedCache {
+    /// Keeps the given rows only, which are in order. The prompts stay.
     pub(super) fn retain(&mut self, rows: &[u32]) -> Result<()> {
-        if let Some((keys, _)) = self.layers.first() {
-            let index = Tensor::from_slice(rows, rows.len(), keys.device())?;
-            for (keys, values) in &mut self.layers {
-                *keys = keys.index_select(&index, 0)?;
-                *values = values.index_select(&index, 0)?;
+        if let Some(layer) = self.layers.first() {
+            let index = Tensor::from_slice(rows, rows.len(), layer.own[0].device())?;
+            for own in self.layers.iter_mut().flat_map(|layer| &mut layer.own) {
+                *own = own.index_select(&index, 0)?;
             }
         }
-        self.starts = rows.iter().map(|&row| self.starts[row as usize]).collect();
+        self.groups = self.groups.retain(rows);
         Ok(())
     }
 }
@@ -85,8 +82,8 @@ impl Decoder {
             let (hidden, cache) = self.prefill_paged(prompts, copies)?;
             (hidden, Cache(Kind::Paged(cache)))
         } else {
-            let (hidden, cache) = self.prefill_padded(prompts, copies, new_tokens)?;
-            (hidden, Cache(Kind::Padded(cache)))
+            let (hidden, cache) = self.prefill_grouped(prompts, copies, new_tokens)?;
+            (hidden, Cache(Kind::Grouped(cache)))
         })
     }
 
@@ -94,61 +91,43 @@ impl Decoder {
     pub(in crate::model) fn decode(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
         match &mut cache.0 {
             Kind::Paged(cache) => self.decode_paged(tokens, cache),
-            Kind::Padded(cache) => self.decode_padded(tokens, cache),
+            Kind::Grouped(cache) => self.decode_grouped(tokens, cache),
         }
     }
 
-    /// [`Self::prefill`] into a padded cache.
-    pub(super) fn prefill_padded(
+    /// [`Self::prefill`] into a grouped cache.
+    pub(super) fn prefill_grouped(
         &self,
         prompts: &[&[u32]],
         copies: usize,
         new_tokens: usize,
-    ) -> Result<(Tensor, PaddedCache)> {
+    ) -> Result<(Tensor, GroupedCache)> {
         let packed = PackedTokens::new(prompts.iter().copied());
-        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
-        let slots = longest + new_tokens;
-        let device = self.device();
-        // Slot s of a row holds prompt token s - start; the padding before it repeats the first
-        // token and is never looked at.
-        let mut gather = Vec::with_capacity(prompts.len() * copies * longest);
-        for range in packed.segments.ranges() {
-            let start = longest - range.len();
-            for _ in 0..copies {
-                gather.extend(
-                    (0..longest).map(|slot| (range.start + slot.saturating_sub(start)) as u32),
-                );
-            }
-        }
         let rows = prompts.len() * copies;
-        let gather = Tensor::from_vec(gather, rows * longest, device)?;
         let mut layers = Vec::with_capacity(self.layers.len());
         let mut failure = None;
         let hidden = self.forward_with(&packed, |(keys, values)| {
-            let spread = |x: Tensor| -> candle_core::Result<Tensor> {
-                let (_, kv_heads, head_dim) = x.dims3()?;
-                let cache = Tensor::zeros((rows, kv_heads, slots, head_dim), x.dtype(), device)?;
-                let prompt = x
-                    .contiguous()?
-                    .index_select(&gather, 0)?
-                    .reshape((rows, longest, kv_heads, head_dim))?;
-                cache.slice_set(&prompt.transpose(1, 2)?.contiguous()?, 2, 0)?;
-                Ok(cache)
+            let kept = || {
+                let (_, kv_heads, head_dim) = keys.dims3()?;
+                let slots = (rows, kv_heads, new_tokens.max(1), head_dim);
+                let own = || Tensor::zeros(slots, keys.dtype(), keys.device());
+                Ok::<_, candle_core::Error>(LayerCache {
+                    prompts: [keys.detach().contiguous()?, values.detach().contiguous()?],
+                    own: [own()?, own()?],
+                })
             };
-            match (spread(keys), spread(values)) {
-                (Ok(keys), Ok(values)) => layers.push((keys, values)),
-                (Err(e), _) | (_, Err(e)) => failure = Some(e),
+            match kept() {
+                Ok(kept) => layers.push(kept),
+                Err(error) => failure = Some(error),
             }
         })?;
         if let Some(error) = failure {
             return Err(error.into());
         }
         let hidden = self.last_hidden(&hidden, &packed, copies)?;
-        let starts = prompts
-            .iter()
-            .flat_map(|p| std::iter::repeat_n((longest - p.len()) as u32, copies))
-            .collect();
-        Ok((hidden, PaddedCache { layers, starts, filled: longest }))
+        let rows = (0..prompts.len()).map(|prompt| prompt * copies..(prompt + 1) * copies);
+        let groups = PromptGroups::new(packed.segments.ranges().zip(rows));
+        Ok((hidden, GroupedCache { layers, groups, filled: 0 }))
     }
 
     /// The hidden state of every sequence's last token, `copies` times: (sequences * copies,
@@ -165,23 +144,20 @@ impl Decoder {
         Ok(hidden.index_select(&Tensor::from_slice(&last, last.len(), self.device())?, 0)?)
     }
 
-    /// [`Self::decode`] with a padded cache.
-    pub(super) fn decode_padded(&self, tokens: &[u32], cache: &mut PaddedCache) -> Result<Tensor> {
-        let rows = tokens.len();
-        let slot = cache.filled;
-        let positions: Arc<[u32]> = cache.starts.iter().map(|&start| slot as u32 - start).collect();
+    /// [`Self::decode`] with a grouped cache.
+    pub(super) fn decode_grouped(
+        &self,
+        tokens: &[u32],
+        cache: &mut GroupedCache,
+    ) -> Result<Tensor> {
+        let GroupedCache { layers, groups, filled } = cache;
+        let positions = groups.positions(*filled);
         self.shape.check_positions(&positions)?;
         let mut x = self.embed(tokens)?;
-        for (layer, (keys, values)) in self.layers.iter().zip(&cache.layers) {
-            x = layer.forward(&x, &positions, &self.shape, |q, (k, v), scope| {
-                let (_, kv_heads, head_dim) = k.dims3()?;
-                let new = (rows, kv_heads, 1, head_dim);
-                keys.slice_set(&k.contiguous()?.reshape(new)?, 2, slot)?;
-                values.slice_set(&v.contiguous()?.reshape(new)?, 2, slot)?;
-                padded_attention(q, keys, values, &cache.starts, slot + 1, scope)
-            })?;
+        for (layer, cache) in self.layers.iter().zip(layers) {
+            x = layer.decode(&x, &positions, &self.shape, cache, groups, *filled)?;
         }
-        cache.filled += 1;
+        *filled += 1;
         self.finish(&x)
     }
 }

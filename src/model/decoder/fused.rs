@@ -12,7 +12,7 @@ use crate::kernels::{
 };
 use crate::model::ResponseBatch;
 use crate::optim::Gradients;
-use crate::weights::Weights;
+use crate::weights::{Parameter, Weights};
 use candle_core::{Device, Tensor, TensorId, Var};
 use std::collections::HashMap;
 
@@ -205,7 +205,7 @@ impl<'a> LayerSums<'a> {
             }
         }
 
-        let tensor = |(name, variable): (&str, &Var)| {
+        let tensor = |(name, variable): (&str, &Parameter)| {
             let sum = by_id.remove(&variable.id()).ok_or_else(|| {
                 Error::failed(format!("the parameter `{name}` received no gradient"))
             })?;

@@ -1,12 +1,14 @@
 //! One decoder layer, made of single operations.
 
+use super::joined::Joined;
 use super::parts::Role;
 use super::rope::rotary;
 use super::spec::DecoderSpec;
 use crate::error::Result;
 use crate::kernels::{
-    self, Activation, Elements, LayerParts, LayerWeight, Rotary, Scope, add_bias, fused, gated,
-    linear, nf4_linear, offset_rms_norm, rotary_embedding, shifted,
+    self, Activation, Elements, HeadShaping, Heads, LayerCache, LayerParts, LayerWeight,
+    PromptGroups, Rotary, Scope, add_bias, fused, gated, gated_joined, grouped_attention, linear,
+    nf4_linear, offset_rms_norm, place_heads, rotary_embedding, shifted,
 };
 use crate::weights::Stored;
 use candle_core::Tensor;
@@ -63,6 +65,16 @@ impl Weight {
         self.stored.is_fused() && self.low_rank.as_ref().is_none_or(is_fused)
     }
 
+    /// Whether it is a tensor to which nothing is added.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.stored, Stored::Plain(_)) && self.low_rank.is_none()
+    }
+
+    /// Rows of a matrix that [`Self::is_plain`].
+    pub(super) fn rows(&self) -> usize {
+        self.stored.followed().dims().first().copied().unwrap_or(0)
+    }
+
     /// Everything that gradients may follow: the weight's own tensor first, then A and B of an
     /// adapter.
     pub(super) fn followed(&self) -> impl Iterator<Item = &Tensor> {
@@ -71,7 +83,7 @@ impl Weight {
     }
 
     /// x W^T, or x W^T + (scale x A^T) B^T, and the bias: (n, out) for x (n, in).
-    fn apply(&self, x: &Tensor, bias: Option<&Self>) -> candle_core::Result<Tensor> {
+    pub(super) fn apply(&self, x: &Tensor, bias: Option<&Self>) -> candle_core::Result<Tensor> {
         let mut y = match &self.stored {
             Stored::Plain(tensor) => linear(x, tensor)?,
             Stored::Nf4(matrix) => nf4_linear(x, matrix)?,
@@ -133,6 +145,11 @@ impl Shape {
         }
     }
 
+    /// Sizes of heads.
+    pub(super) fn sizes(&self) -> Heads {
+        Heads { heads: self.heads, kv_heads: self.kv_heads, head_dim: self.head_dim }
+    }
+
     /// Fails where a position is beyond the model's.
     pub(super) fn check_positions(&self, positions: &[u32]) -> candle_core::Result<()> {
         self.rotaries.iter().try_for_each(|rotary| rotary.check_positions(positions))
@@ -167,19 +184,22 @@ impl Sight {
 /// One decoder layer.
 pub(super) struct Layer {
     parts: LayerParts<Weight>,
+    pub(super) joined: Joined,
     pub(super) sight: Sight,
 }
 
 impl Layer {
     /// The layer of that number, over the parameters that `get` finds by name, with what `low_rank`
-    /// adds to its linear layers.
+    /// adds to its linear layers. `together` finds weights of some names as one, where they are.
     pub(super) fn build(
         spec: &DecoderSpec,
         index: usize,
         get: &dyn Fn(&str) -> Result<Stored>,
         low_rank: &dyn Fn(&str) -> Result<Option<LowRank>>,
+        together: &dyn Fn(&[String]) -> Option<Tensor>,
     ) -> Result<Self> {
-        let parts = spec.layer_parts(index).try_map(|part| {
+        let names = spec.layer_parts(index);
+        let parts = names.clone().try_map(|part| {
             let stored = get(&part.name)?;
             if part.role == Role::Norm {
                 return Ok(Weight::of_norm(spec, stored));
@@ -187,7 +207,8 @@ impl Layer {
             let low_rank = part.module().map(low_rank).transpose()?.flatten();
             Ok::<_, crate::error::Error>(Weight { stored, low_rank, offset: 0.0 })
         })?;
-        Ok(Self { parts, sight: Sight::of(spec, index) })
+        let joined = Joined::of(&names, &parts, together);
+        Ok(Self { parts, joined, sight: Sight::of(spec, index) })
     }
 
     /// The weights.
@@ -211,41 +232,90 @@ impl Layer {
         attend: impl FnOnce(&Tensor, KeysValues, Scope) -> candle_core::Result<Tensor>,
     ) -> candle_core::Result<Tensor> {
         let (parts, tokens) = (&self.parts, x.dim(0)?);
-        let norm = |x: Tensor, weight: &Option<Weight>| match weight {
-            Some(weight) => weight.norm(&x, shape.eps),
-            None => Ok(x),
-        };
-        let normed = norm(x.clone(), &parts.attention_norm)?;
-        let project = |weight: &Weight, bias: &Option<Weight>, heads: usize| {
-            let y = weight.apply(&normed, bias.as_ref())?;
-            y.reshape((tokens, heads, shape.head_dim))
-        };
         let place = |x: Tensor, weight: &Option<Weight>| {
             // Its weight says whether a norm is over a head or over all.
             let is_whole =
                 weight.as_ref().is_some_and(|w| w.stored.followed().dims() != [shape.head_dim]);
             let x = if is_whole {
-                norm(x.flatten_from(1)?, weight)?.reshape(x.shape())?
+                norm(x.flatten_from(1)?, weight, shape)?.reshape(x.shape())?
             } else {
-                norm(x, weight)?
+                norm(x, weight, shape)?
             };
             match shape.rotary(&self.sight) {
                 Some(rotary) => rotary_embedding(&x, positions, rotary),
                 None => Ok(x),
             }
         };
+        let attention = |x: &Tensor| {
+            let heads = |y: &Tensor, heads| y.reshape((tokens, heads, shape.head_dim));
+            let [q, k, v] = self.joined.apart_of_attention(parts, x)?;
+            let q = place(heads(&q, shape.heads)?, &parts.q_norm)?;
+            let k = place(heads(&k, shape.kv_heads)?, &parts.k_norm)?;
+            attend(&q, (k, heads(&v, shape.kv_heads)?), self.sight.scope)
+        };
+        let mlp = |x: &Tensor| {
+            let [gate, up] = self.joined.apart_of_mlp(parts, x)?;
+            gated(&gate, &up, shape.activation)
+        };
+        self.around(x, shape, attention, mlp)
+    }
 
-        let q = project(&parts.q_proj, &parts.q_bias, shape.heads)?;
-        let k = project(&parts.k_proj, &parts.k_bias, shape.kv_heads)?;
-        let v = project(&parts.v_proj, &parts.v_bias, shape.kv_heads)?;
-        let (q, k) = (place(q, &parts.q_norm)?, place(k, &parts.k_norm)?);
-        let out = parts.o_proj.apply(&attend(&q, (k, v), self.sight.scope)?, None)?;
-        let x = (x + norm(out, &parts.attention_out_norm)?)?;
+    /// [`Self::forward`] of one new token per row, whose keys and values go to the slot `filled` of
+    /// the cache; it attends to what `groups` says and the slots up to its own. Products of the
+    /// same input are one where their weights stand behind each other.
+    pub(super) fn decode(
+        &self,
+        x: &Tensor, // (rows, hidden)
+        positions: &Arc<[u32]>,
+        shape: &Shape,
+        cache: &LayerCache,
+        groups: &PromptGroups,
+        filled: usize,
+    ) -> candle_core::Result<Tensor> {
+        let parts = &self.parts;
+        let attention = |x: &Tensor| {
+            let qkv = self.joined.attention(parts, x)?;
+            let scales = [&parts.q_norm, &parts.k_norm]
+                .map(|weight| weight.as_ref().map(|weight| weight.stored.plain()).transpose());
+            let [q_norm, k_norm] = scales;
+            let shaping = HeadShaping {
+                q_norm: q_norm?,
+                k_norm: k_norm?,
+                eps: shape.eps,
+                offset: parts.q_norm.as_ref().map_or(0.0, |weight| weight.offset),
+                rotary: shape.rotary(&self.sight),
+            };
+            let q = place_heads(&qkv, shape.sizes(), &shaping, positions, cache, filled)?;
+            grouped_attention(&q, cache, groups, filled + 1, self.sight.scope)
+        };
+        let mlp = |x: &Tensor| gated_joined(&self.joined.mlp(parts, x)?, shape.activation);
+        self.around(x, shape, attention, mlp)
+    }
 
-        let normed = norm(x.clone(), &parts.mlp_norm)?;
-        let (gate, up) =
-            (parts.gate_proj.apply(&normed, None)?, parts.up_proj.apply(&normed, None)?);
-        let out = parts.down_proj.apply(&gated(&gate, &up, shape.activation)?, None)?;
-        x + norm(out, &parts.mlp_out_norm)?
+    /// Adds to x what `attention` makes of its norm, then what `mlp` makes of the norm of that, each
+    /// after the projection that follows it.
+    fn around(
+        &self,
+        x: &Tensor,
+        shape: &Shape,
+        attention: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
+        mlp: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let parts = &self.parts;
+        let normed = norm(x.clone(), &parts.attention_norm, shape)?;
+        let out = parts.o_proj.apply(&attention(&normed)?, None)?;
+        let x = (x + norm(out, &parts.attention_out_norm, shape)?)?;
+
+        let normed = norm(x.clone(), &parts.mlp_norm, shape)?;
+        let out = parts.down_proj.apply(&mlp(&normed)?, None)?;
+        x + norm(out, &parts.mlp_out_norm, shape)?
+    }
+}
+
+/// The norm of x where there is one.
+fn norm(x: Tensor, weight: &Option<Weight>, shape: &Shape) -> candle_core::Result<Tensor> {
+    match weight {
+        Some(weight) => weight.norm(&x, shape.eps),
+        None => Ok(x),
     }
 }

@@ -5,11 +5,13 @@
 //! | `spec` | sizes, and what distinguishes one family of decoders from another |
 //! | `parts` | the parameters by name, shape and role: one list |
 //! | `layer`, `network` | the forward pass from single operations, differentiable, on every device |
+//! | `joined` | products of one input as one |
 //! | `fused`, `recompute` | the same without a graph on the CPU, and with one graph a layer |
 //! | `cache`, `paged` | cached decoding from single operations, and in blocks of rows on the CPU |
 
 mod cache;
 mod fused;
+mod joined;
 mod layer;
 mod network;
 mod packed;

@@ -13,6 +13,11 @@ use crate::model::LoraAdapter;
 use crate::weights::{Stored, Weights};
 use candle_core::{Device, Tensor};
 
+/// Weights of these names as one, where they are, without gradients.
+fn frozen_together(weights: &Weights, names: &[String]) -> Option<Tensor> {
+    weights.together(names).map(|whole| whole.detach())
+}
+
 /// A network over some weights.
 pub struct Decoder {
     spec: DecoderSpec,
@@ -26,13 +31,15 @@ pub struct Decoder {
 impl Decoder {
     /// A network whose results are followed by gradients to `weights`.
     pub fn trainable(spec: &DecoderSpec, weights: &Weights) -> Result<Self> {
-        Self::build(spec, &|name| weights.stored(name), &|_| Ok(None))
+        let together = |names: &[String]| weights.together(names);
+        Self::build(spec, &|name| weights.stored(name), &|_| Ok(None), &together)
     }
 
     /// A network that shares the memory of `weights`, sees their changes, and keeps no graph: for
     /// sampling, evaluation and reference log-probabilities.
     pub fn frozen(spec: &DecoderSpec, weights: &Weights) -> Result<Self> {
-        Self::build(spec, &|name| Ok(weights.stored(name)?.detach()), &|_| Ok(None))
+        let get = |name: &str| Ok(weights.stored(name)?.detach());
+        Self::build(spec, &get, &|_| Ok(None), &|names| frozen_together(weights, names))
     }
 
     /// A network without gradients on `device`, with memory of its own where `weights` are
@@ -42,7 +49,8 @@ impl Decoder {
         weights: &Weights,
         device: &Device,
     ) -> Result<Self> {
-        Self::build(spec, &|name| weights.stored(name)?.detach().to_device(device), &|_| Ok(None))
+        let get = |name: &str| weights.stored(name)?.detach().to_device(device);
+        Self::build(spec, &get, &|_| Ok(None), &|_| None)
     }
 
     /// A network that shares the memory of `weights` and adds an adapter to it. Gradients follow
@@ -54,19 +62,21 @@ impl Decoder {
         tracked: bool,
     ) -> Result<Self> {
         let low_rank = |name: &str| adapter.low_rank(name, tracked);
-        Self::build(spec, &|name| Ok(weights.stored(name)?.detach()), &low_rank)
+        let get = |name: &str| Ok(weights.stored(name)?.detach());
+        Self::build(spec, &get, &low_rank, &|names| frozen_together(weights, names))
     }
 
     fn build(
         spec: &DecoderSpec,
         get: &dyn Fn(&str) -> Result<Stored>,
         low_rank: &dyn Fn(&str) -> Result<Option<LowRank>>,
+        together: &dyn Fn(&[String]) -> Option<Tensor>,
     ) -> Result<Self> {
         let tensor = |name| Ok::<_, Error>(get(name)?.plain()?.clone());
         let embeddings = tensor(EMBEDDINGS)?;
         let head = if spec.tie_word_embeddings { embeddings.clone() } else { tensor(HEAD)? };
-        let layers =
-            (0..spec.num_hidden_layers).map(|index| Layer::build(spec, index, get, low_rank));
+        let layer = |index| Layer::build(spec, index, get, low_rank, together);
+        let layers = (0..spec.num_hidden_layers).map(layer);
         Ok(Self {
             embeddings,
             layers: layers.collect::<Result<_>>()?,

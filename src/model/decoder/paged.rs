@@ -137,7 +137,7 @@ impl Decoder {
         copies: usize,
     ) -> Result<(Tensor, PagedCache)> {
         let packed = PackedTokens::new(prompts.iter().copied());
-        let (heads, layers) = (self.heads(), self.layers.len());
+        let (heads, layers) = (self.shape.sizes(), self.layers.len());
         let mut caches: Vec<Pages> = prompts.iter().map(|_| Pages::default()).collect();
         let mut layer = 0;
         let mut failure = None;
@@ -185,7 +185,7 @@ impl Decoder {
         let (size, splits) = cut(rows, rayon::current_num_threads());
         let step = Step {
             network: self,
-            heads: self.heads(),
+            heads: self.shape.sizes(),
             embeddings: Elements::of(&self.embeddings)?,
             norm: self.norm.elements()?,
             splits,
@@ -217,11 +217,6 @@ impl Decoder {
             });
         }
         Ok(Tensor::from_vec(out, (rows, hidden), self.device())?)
-    }
-
-    fn heads(&self) -> Heads {
-        let shape = &self.shape;
-        Heads { heads: shape.heads, kv_heads: shape.kv_heads, head_dim: shape.head_dim }
     }
 }
 
@@ -433,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_and_padded_caches_of_plain_operations_agree_while_rows_grow_and_leave() {
+    fn pages_and_caches_of_plain_operations_agree_while_rows_grow_and_leave() {
         let s = r#""sliding_attention""#;
         let gemma = format!(
             r#", "layer_types": [{s}, "full_attention", {s}], "sliding_window": 20,
@@ -459,21 +454,21 @@ mod tests {
         let text: Vec<u32> = (0..40).map(|i| (i * 7 + i / 5) % 48).collect();
         let prompts: [&[u32]; 4] = [&text[..1], &text[1..18], &text[18..34], &text[34..]];
         let (mut found, mut paged) = network.prefill_paged(&prompts, 9).unwrap();
-        let (mut expected, mut padded) = network.prefill_padded(&prompts, 9, 40).unwrap();
+        let (mut expected, mut grouped) = network.prefill_grouped(&prompts, 9, 40).unwrap();
         let mut worst = 0f32;
         for step in 0..40usize {
             worst = worst.max(difference(&found, &expected));
             if step % 9 == 8 {
                 let kept: Vec<u32> = (0..paged.rows() as u32).filter(|row| row % 3 != 1).collect();
                 paged.retain(&kept);
-                padded.retain(&kept).unwrap();
+                grouped.retain(&kept).unwrap();
             }
             let tokens: Vec<u32> =
                 (0..paged.rows()).map(|row| ((row * row + 5 * step) % 48) as u32).collect();
             found = network.decode_paged(&tokens, &mut paged).unwrap();
-            expected = network.decode_padded(&tokens, &mut padded).unwrap();
+            expected = network.decode_grouped(&tokens, &mut grouped).unwrap();
         }
-        eprintln!("{family}, paged against padded: {worst:.1e}");
+        eprintln!("{family}, paged against grouped: {worst:.1e}");
         assert!(worst < 1e-4, "{family}: {worst:e}");
     }
 

@@ -1,7 +1,6 @@
 // Causal attention over packed sequences, in tiles, with the softmax online (Dao et al., arXiv 2205.14135 and 2307.08691).
 //
-// Matrices are multiplied in fragments of 16 x 8 x 16 that a warp holds together: by tensor cores for bf16, by shuffles and
-// plain arithmetic in the same layout for float. Scores carry the factor log2(e), so that exponentials are powers of two.
+// Matrices are multiplied in fragments (common.cuh). Scores carry the factor log2(e), so that exponentials are powers of two.
 // The backward pass has one kernel that owns queries and one that owns keys; both recompute the probabilities from the
 // logarithm of the row's sum. Nothing is added atomically, so results do not depend on the order in which blocks run.
 //
@@ -11,139 +10,7 @@
 
 #define WARPS 4
 #define BLOCK (16 * WARPS)                   // queries or keys of a block: 16 per warp
-#define DIMS ((HEAD_DIM + 15) / 16 * 16)     // with zeros up to a multiple of 16
-#define STRIDE (DIMS + PACK)                 // of a tile's rows in shared memory; the gap spreads them over the banks
 #define TILE (DIMS * (int)sizeof(scalar) <= 256 ? 64 : 32)  // rows of a tile in shared memory
-#define STEPS (DIMS / 16)
-
-struct Left {  // a fragment of 16 rows by 16
-#ifdef BF16
-    unsigned r[4];
-#else
-    float r[8];
-#endif
-};
-
-struct Right {  // a fragment of 16 by 8 columns
-#ifdef BF16
-    unsigned r[2];
-#else
-    float r[4];
-#endif
-};
-
-__device__ __forceinline__ void multiply(float* c, const Left& a, const Right& b) {
-#ifdef BF16
-#ifdef EMULATED
-    emulated_mma(c, a.r, b.r);
-#else
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b.r[0]), "r"(b.r[1]));
-#endif
-#else
-    int lane = threadIdx.x % WARP, group = lane / 4, member = lane % 4;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-#pragma unroll
-        for (int from = 0; from < 4; from++) {
-#pragma unroll
-            for (int i = 0; i < 2; i++) {
-                float upper = __shfl_sync(FULL, a.r[4 * half + i], 4 * group + from);
-                float lower = __shfl_sync(FULL, a.r[4 * half + 2 + i], 4 * group + from);
-                float left = __shfl_sync(FULL, b.r[2 * half + i], 8 * member + from);
-                float right = __shfl_sync(FULL, b.r[2 * half + i], 8 * member + 4 + from);
-                c[0] += upper * left;
-                c[1] += upper * right;
-                c[2] += lower * left;
-                c[3] += lower * right;
-            }
-        }
-    }
-#endif
-}
-
-// Rows `upper` and `lower` of a matrix in global memory, columns `column` to `column` + 15; zeros where a row is null.
-__device__ __forceinline__ Left rows_of(const scalar* upper, const scalar* lower, int column) {
-    Left a;
-    int member = threadIdx.x % 4;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        int at = column + 8 * half + 2 * member;
-        bool inside = HEAD_DIM == DIMS || at < HEAD_DIM;
-#ifdef BF16
-        a.r[2 * half] = upper && inside ? *(const unsigned*)(upper + at) : 0;
-        a.r[2 * half + 1] = lower && inside ? *(const unsigned*)(lower + at) : 0;
-#else
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            a.r[4 * half + i] = upper && inside ? upper[at + i] : 0.0f;
-            a.r[4 * half + 2 + i] = lower && inside ? lower[at + i] : 0.0f;
-        }
-#endif
-    }
-    return a;
-}
-
-// Two fragments of results next to each other as a left factor.
-__device__ __forceinline__ Left as_left(const float* first, const float* second) {
-    Left a;
-#ifdef BF16
-    a.r[0] = pack(first[0], first[1]);
-    a.r[1] = pack(first[2], first[3]);
-    a.r[2] = pack(second[0], second[1]);
-    a.r[3] = pack(second[2], second[3]);
-#else
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        a.r[i] = first[i];
-        a.r[4 + i] = second[i];
-    }
-#endif
-    return a;
-}
-
-// The right factor whose column n is row `row` + n of the tile, from `column` on.
-__device__ __forceinline__ Right transposed(const scalar* tile, int row, int column) {
-    Right b;
-    int lane = threadIdx.x % WARP;
-    const scalar* from = tile + (row + lane / 4) * STRIDE + column + 2 * (lane % 4);
-#ifdef BF16
-    b.r[0] = *(const unsigned*)from;
-    b.r[1] = *(const unsigned*)(from + 8);
-#else
-    b.r[0] = from[0];
-    b.r[1] = from[1];
-    b.r[2] = from[8];
-    b.r[3] = from[9];
-#endif
-    return b;
-}
-
-// The right factor whose row n is row `row` + n of the tile, columns `column` to `column` + 7.
-__device__ __forceinline__ Right straight(const scalar* tile, int row, int column) {
-    Right b;
-    int lane = threadIdx.x % WARP;
-#ifdef BF16
-    const scalar* from = tile + (row + lane % 16) * STRIDE + column;
-#ifdef EMULATED
-    emulated_ldmatrix_x2_trans(b.r, from);
-#else
-    unsigned address = (unsigned)__cvta_generic_to_shared(from);
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(b.r[0]), "=r"(b.r[1])
-                 : "r"(address)
-                 : "memory");
-#endif
-#else
-    const scalar* from = tile + (row + 2 * (lane % 4)) * STRIDE + column + lane / 4;
-    b.r[0] = from[0];
-    b.r[1] = from[STRIDE];
-    b.r[2] = from[8 * STRIDE];
-    b.r[3] = from[9 * STRIDE];
-#endif
-    return b;
-}
 
 // Copies TILE rows from `from` on, `stride` apart, to shared memory; zeros beyond `rows` and HEAD_DIM.
 __device__ __forceinline__ void copy_tile(scalar* tile, const scalar* from, size_t stride, int rows) {

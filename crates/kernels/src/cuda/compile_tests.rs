@@ -11,6 +11,7 @@ fn every_program_compiles_for_every_generation() {
     let programs = [
         &attention::PROGRAM,
         &decode_attention::PROGRAM,
+        &decode_layer::PROGRAM,
         &gated::PROGRAM,
         &nf4::PROGRAM,
         &one_pass_head::PROGRAM,

@@ -54,6 +54,14 @@ struct Fibre {
     unsigned thread = 0;
 };
 
+// Copies that a thread has started and not waited for, in sets, the last of which is open.
+struct Copy {
+    void* to;
+    const void* from;
+    size_t size;
+};
+inline std::vector<std::vector<Copy>> copies[MOST_THREADS];
+
 // What lanes of a warp hand to each other: two sets of slots, used in turn, so that one barrier per exchange is enough.
 struct Warp {
     Barrier barrier;
@@ -106,6 +114,7 @@ inline void run_block() {
     for (unsigned thread = 0; thread < threads; thread++) {
         fibres[thread].busy = true;
         turns[thread] = 0;
+        copies[thread].assign(1, {});
     }
     waits = 0;
     static unsigned left, at;
@@ -243,6 +252,26 @@ inline void emulated_ldmatrix_x2_trans(unsigned* out, const void* row) {
         const uint16_t* low = (const uint16_t*)slots[matrix * 8 + 2 * (lane % 4)][0];
         const uint16_t* high = (const uint16_t*)slots[matrix * 8 + 2 * (lane % 4) + 1][0];
         out[matrix] = low[lane / 4] | (unsigned)high[lane / 4] << 16;
+    }
+}
+
+// cp.async: copies 16 bytes, of which those beyond `size` are zeros. It happens as late as it may, so that a missing wait shows.
+inline void emulated_cp_async(void* to, const void* from, size_t size) {
+    if ((uintptr_t)to % 16 || (size && (uintptr_t)from % 16)) emulator::fail("cp.async of what is not aligned to 16 bytes");
+    emulator::copies[emulator::current].back().push_back({to, from, size});
+}
+
+inline void emulated_cp_async_commit() { emulator::copies[emulator::current].emplace_back(); }
+
+// Waits until at most `left` closed sets are under way.
+inline void emulated_cp_async_wait(size_t left) {
+    auto& sets = emulator::copies[emulator::current];
+    while (sets.size() > left + 1) {
+        for (const emulator::Copy& copy : sets.front()) {
+            memset(copy.to, 0, 16);
+            memcpy(copy.to, copy.from, copy.size);
+        }
+        sets.erase(sets.begin());
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod attention;
 mod decode_attention;
+mod decode_layer;
 mod gated;
 #[cfg_attr(
     not(any(feature = "cuda", test)),
@@ -46,7 +47,8 @@ mod emulate;
 
 pub(super) use attention::causal_attention;
 pub use attention::largest_head as largest_device_head;
-pub(super) use decode_attention::decode_attention;
+pub(super) use decode_attention::grouped_attention;
+pub(super) use decode_layer::{gated_joined, place_heads};
 pub use device::{open, peak_memory};
 pub(super) use gated::gated;
 pub(super) use linear::linear;
