@@ -27,9 +27,11 @@
 // each time, from the cache, and the loop over them stays a loop: unrolled it would spill, and take the assembler half a minute.
 #ifdef BF16
 #define HELD
-#define STEPS_AT_ONCE STEPS
+#define RESIDENT (DIMS <= 128 ? 3 : 1)  // blocks of queries that a multiprocessor is to hold, which limits registers
+const int STEPS_AT_ONCE = STEPS;
 #else
-#define STEPS_AT_ONCE 1
+#define RESIDENT 1
+const int STEPS_AT_ONCE = 1;
 #endif
 
 struct Left {  // a fragment of 16 rows by 16
@@ -276,7 +278,7 @@ __device__ __forceinline__ int first_tile(int place, int window) {
     return key > 0 ? key / TILE * TILE : 0;
 }
 
-extern "C" __global__ void __launch_bounds__(WARPS* WARP)
+extern "C" __global__ void __launch_bounds__(WARPS* WARP, RESIDENT)
     attention_forward(const scalar* q, const scalar* k, const scalar* v, const unsigned* queries, scalar* out, float* lse,
                       unsigned heads, unsigned kv_heads, float scale, int window) {
     __shared__ __align__(16) scalar keys[TILE * STRIDE];
@@ -378,7 +380,7 @@ extern "C" __global__ void attention_delta(const scalar* out, const scalar* grad
     if (threadIdx.x % WARP == 0) delta[row] = sum;
 }
 
-extern "C" __global__ void __launch_bounds__(WARPS* WARP)
+extern "C" __global__ void __launch_bounds__(WARPS* WARP, RESIDENT)
     attention_backward_queries(const scalar* q, const scalar* k, const scalar* v, const scalar* grad, const float* lse,
                                const float* delta, const unsigned* queries, scalar* dq, unsigned heads, unsigned kv_heads,
                                float scale, int window) {
@@ -438,6 +440,11 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     if (active) write_rows(has_upper ? dq + upper_row : 0, has_lower ? dq + lower_row : 0, result, 1.0f, 1.0f);
 }
 
+// The first element of this thread's upper key of a block: an item of the list `keys`.
+__device__ __forceinline__ size_t key_row(const unsigned* item, const Place& at, size_t kv_stride) {
+    return ((size_t)item[2] + at.upper) * kv_stride + (size_t)blockIdx.x * HEAD_DIM;
+}
+
 extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     attention_backward_keys(const scalar* q, const scalar* k, const scalar* v, const scalar* grad, const float* lse,
                             const float* delta, const unsigned* keys, const unsigned* runs, scalar* dk, scalar* dv,
@@ -447,11 +454,11 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
     __shared__ float log_sums[TILE], pulls[TILE];
     const unsigned* item = keys + (size_t)6 * blockIdx.y;
     Place at = place_of(item[0], item[1]);
-    unsigned start = item[2], first_run = item[3], last_run = item[4], slot = item[5];
+    unsigned first_run = item[3], last_run = item[4];
     unsigned kv_head = blockIdx.x, group = heads / kv_heads;
     size_t stride = (size_t)heads * HEAD_DIM, kv_stride = (size_t)kv_heads * HEAD_DIM;
     bool has_upper = at.upper < at.end, has_lower = at.lower < at.end, active = at.warp < at.end;
-    size_t upper_row = ((size_t)start + at.upper) * kv_stride + (size_t)kv_head * HEAD_DIM, lower_row = upper_row + 8 * kv_stride;
+    size_t upper_row = key_row(item, at, kv_stride), lower_row = upper_row + 8 * kv_stride;
     Rows key = hold(has_upper ? k + upper_row : 0, has_lower ? k + lower_row : 0);
     Rows value = hold(has_upper ? v + upper_row : 0, has_lower ? v + lower_row : 0);
     float of_keys[DIMS / 8][4] = {}, of_values[DIMS / 8][4] = {};
@@ -506,6 +513,8 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
         }
     }
     if (!active) return;
+    // The place of the results is read again rather than kept, which registers are short for.
+    unsigned slot = item[5];
     if (slot != WHOLE) {
         size_t piece = (size_t)BLOCK * kv_stride;
         float* upper = partials + 2 * slot * piece + (at.upper - at.first) * kv_stride + (size_t)kv_head * HEAD_DIM;
@@ -514,6 +523,8 @@ extern "C" __global__ void __launch_bounds__(WARPS* WARP)
         write_rows(has_upper ? upper + piece : 0, has_lower ? lower + piece : 0, of_values, 1.0f, 1.0f);
         return;
     }
+    upper_row = key_row(item, at, kv_stride);
+    lower_row = upper_row + 8 * kv_stride;
     write_rows(has_upper ? dk + upper_row : 0, has_lower ? dk + lower_row : 0, of_keys, 1.0f, 1.0f);
     write_rows(has_upper ? dv + upper_row : 0, has_lower ? dv + lower_row : 0, of_values, 1.0f, 1.0f);
 }
