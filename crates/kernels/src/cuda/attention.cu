@@ -24,7 +24,7 @@
 #define WHOLE 0xffffffffu                    // in place of a slot: the block has the whole sum
 
 // Left factors that are used again and again stay in registers where there is room for them. Elsewhere they are read again
-// each time, from the cache, and the loop over them stays a loop: unrolled it would spill, and take the assembler half a minute.
+// each time, from the cache, and the loop over them stays a loop.
 #ifdef BF16
 #define HELD
 #define RESIDENT (DIMS <= 128 ? 3 : 1)  // blocks of queries that a multiprocessor is to hold, which limits registers
@@ -63,7 +63,7 @@ __device__ __forceinline__ void multiply(float* c, const Left& a, const Right& b
     int lane = threadIdx.x % WARP, group = lane / 4, member = lane % 4;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-#pragma unroll
+#pragma unroll 1  // unrolled the program would be three times as long, and take the assembler ten times as long
         for (int from = 0; from < 4; from++) {
 #pragma unroll
             for (int i = 0; i < 2; i++) {
