@@ -174,7 +174,8 @@ def amount(number, unit):
 
 
 def microseconds(size, operations, bandwidth):
-    return f"{max(size / bandwidth, (operations or 0) / TENSOR) * 1e6:.3g}"
+    time = max(size / bandwidth, (operations or 0) / TENSOR) * 1e6
+    return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
 
 
 def row(cells):
@@ -203,8 +204,11 @@ def tables(sources):
     lines += head(["Kernel", "Registers", "Shared memory", "Spilled, stored + loaded", "Warps of 64", "A call is", "Bytes", "Operations",
                    "H200, µs", "H100, µs", "Plain operations"])
     known = work(MODELS[first])
+    # In the order of the source.
+    place = {name: (SOURCES / f"{name}.cu").read_text().index for name in sources}
+    kernels = {name: sorted(results[name, ARCHITECTURES[0]], key=lambda kernel: place[name](f" {kernel}(")) for name in sources}
     for name in sources:
-        for kernel in sorted(results[name, ARCHITECTURES[0]], key=lambda kernel: (SOURCES / f"{name}.cu").read_text().index(f" {kernel}(")):
+        for kernel in kernels[name]:
             needs = {architecture: results[name, architecture][kernel] for architecture in ARCHITECTURES}
             threads, call, size, operations, plain = known.get(kernel, (None, "", None, None, None))
             warps = both(needs, lambda need, architecture: str(resident_warps(architecture, need, threads))) if threads else "-"
@@ -226,7 +230,7 @@ def tables(sources):
         lines += head(["Kernel", "Bytes", "Operations", "H200, µs", "H100, µs", "Plain operations"])
         other = work(MODELS[model])
         for name in sources:
-            for kernel in results[name, ARCHITECTURES[0]]:
+            for kernel in kernels[name]:
                 if kernel in known and other[kernel][2:] != known[kernel][2:]:
                     _, _, size, operations, plain = other[kernel]
                     lines.append(row([f"`{kernel}`", amount(size, "B"), amount(operations, "FLOP"), microseconds(size, operations, H200),

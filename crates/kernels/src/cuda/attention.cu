@@ -27,7 +27,7 @@
 // each time, from the cache, and the loop over them stays a loop.
 #ifdef BF16
 #define HELD
-#define RESIDENT (DIMS <= 128 ? 3 : 1)  // blocks of queries that a multiprocessor is to hold, which limits registers
+#define RESIDENT (DIMS <= 64 ? 4 : DIMS <= 128 ? 3 : 1)  // blocks of queries of a multiprocessor, which limit registers
 const int STEPS_AT_ONCE = STEPS;
 #else
 #define RESIDENT 1
