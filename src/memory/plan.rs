@@ -13,6 +13,11 @@ use crate::model::DecoderSpec;
 /// other programs keep running.
 const USABLE: f64 = 0.9;
 
+/// Tokens of a micro-batch on a GPU that has room for more than it needs, the largest first. Products
+/// with more rows are nearer to what a GPU can do, and every micro-batch reads and writes the sums of
+/// all gradients once.
+const LARGE_MICRO_BATCHES: [usize; 2] = [4 * MICRO_BATCH_TOKENS, 2 * MICRO_BATCH_TOKENS];
+
 /// A change of settings, in words and as a function.
 type Change = (String, Box<dyn Fn(&mut Experiment)>);
 
@@ -30,7 +35,8 @@ pub struct Plan {
 impl Plan {
     /// The plan of an experiment with prompts of at most `prompt` tokens. Settings that the
     /// experiment gives stay; the others are those that need least recomputation and most
-    /// completions at a time of those that fit, or the ones that need least memory.
+    /// completions at a time of those that fit, or the ones that need least memory. Where a GPU then
+    /// has memory to spare, micro-batches are larger.
     pub fn new(
         experiment: &Experiment,
         shape: &DecoderSpec,
@@ -72,6 +78,16 @@ impl Plan {
                         break 'choice;
                     }
                 }
+            }
+        }
+        if !on_cpu && objective.micro_batch_tokens.is_none() && available.is_some() {
+            // No larger ones are worth it to compute layers again or to move the reference.
+            let large = LARGE_MICRO_BATCHES
+                .map(|micro_batch_tokens| Workload { micro_batch_tokens, ..workload.clone() });
+            if workload.micro_batch_tokens == MICRO_BATCH_TOKENS
+                && let Some(large) = large.into_iter().find(|large| fits(large, Estimate::peak))
+            {
+                workload = large;
             }
         }
         if experiment.rollout.groups_at_a_time.is_none() {
@@ -208,38 +224,84 @@ mod tests {
     use crate::experiment::from_text;
     use Reference::{Offloaded, Resident};
 
-    /// The less memory there is, the more is given up, the cheapest first.
-    #[test]
-    fn the_reference_is_offloaded_before_layers_are_computed_again() {
+    fn experiment() -> Experiment {
         let text = r#"Experiment(name: "plan", model: Local("model"), task: Countdown(numbers: 3), precision: Bf16,
             rollout: (prompts_per_step: 16, group_size: 16, max_new_tokens: 1000),
             method: G2rl(), objective: (kl: (coefficient: 0.001)))"#;
-        let experiment: Experiment = from_text(text, "test").unwrap();
+        from_text(text, "test").unwrap()
+    }
+
+    /// A plan for Qwen3-1.7B on a device with that much memory.
+    fn plan(experiment: &Experiment, gib: f64, on_cpu: bool) -> Plan {
         let shape = super::super::estimate::tests::qwen3_1_7b();
-        let plan = |gib: f64, on_cpu: bool| {
-            let bytes = (gib * f64::from(1 << 30)) as u64;
-            Plan::new(&experiment, &shape, 200, on_cpu, Some(bytes))
-        };
+        let bytes = (gib * f64::from(1 << 30)) as u64;
+        Plan::new(experiment, &shape, 200, on_cpu, Some(bytes))
+    }
+
+    fn choice(plan: &Plan) -> (usize, bool, Reference) {
+        let Workload { micro_batch_tokens, recompute, reference, .. } = plan.workload;
+        (micro_batch_tokens, recompute, reference)
+    }
+
+    /// The less memory there is, the more is given up, the cheapest first.
+    #[test]
+    fn the_reference_is_offloaded_before_layers_are_computed_again() {
         let mut found = Vec::new();
-        for tenths in (200..=1000).rev() {
-            let plan = plan(f64::from(tenths) / 10.0, false);
-            let Workload { micro_batch_tokens, recompute, reference, .. } = plan.workload;
-            let choice = (micro_batch_tokens, recompute, reference);
-            if found.last() != Some(&choice) {
-                found.push(choice);
-            }
+        for tenths in (200..=1400).rev() {
+            found.push(choice(&plan(&experiment(), f64::from(tenths) / 10.0, false)));
+            found.dedup();
         }
         let wanted = [
+            (16384, false, Resident),
+            (8192, false, Resident),
             (4096, false, Resident),
             (4096, false, Offloaded),
             (4096, true, Resident),
             (4096, true, Offloaded),
         ];
-        assert_eq!(found[..4], wanted);
-        assert_eq!(
-            plan(24.0, true).workload.reference,
-            Resident,
-            "the machine's own memory is where it would go"
-        );
+        assert_eq!(found, wanted);
+        let on_cpu = plan(&experiment(), 24.0, true).workload.reference;
+        assert_eq!(on_cpu, Resident, "the machine's own memory is where it would go");
+    }
+
+    #[test]
+    fn a_gpu_with_memory_to_spare_takes_the_largest_micro_batches_that_fit() {
+        for tenths in 400..=1400 {
+            let plan = plan(&experiment(), f64::from(tenths) / 10.0, false);
+            let fits = |micro_batch_tokens: usize| {
+                let workload = Workload { micro_batch_tokens, ..plan.workload.clone() };
+                workload.estimate().peak() as f64 <= USABLE * plan.available.unwrap() as f64
+            };
+            let tokens = plan.workload.micro_batch_tokens;
+            assert!(fits(tokens) && (tokens == 16384 || !fits(2 * tokens)), "{tokens}");
+        }
+    }
+
+    #[test]
+    fn micro_batches_are_as_large_as_the_experiment_says_or_as_processors_need() {
+        let mut given = experiment();
+        for tokens in [700, 4096, 100_000] {
+            given.objective.micro_batch_tokens = Some(tokens);
+            for (gib, on_cpu) in [(10.0, false), (40.0, false), (1000.0, false), (1000.0, true)] {
+                assert_eq!(plan(&given, gib, on_cpu).workload.micro_batch_tokens, tokens);
+            }
+        }
+        assert_eq!(plan(&experiment(), 1000.0, true).workload.micro_batch_tokens, 2048);
+        let shape = super::super::estimate::tests::qwen3_1_7b();
+        let unknown = Plan::new(&experiment(), &shape, 200, false, None);
+        assert_eq!(choice(&unknown), (4096, false, Resident));
+    }
+
+    /// What a run began with is written down, and holds where there is more memory or less on resume.
+    #[test]
+    fn a_settled_experiment_is_not_planned_anew() {
+        for began in [25.0, 60.0, 80.0, 140.0] {
+            let mut settled = experiment();
+            let first = plan(&settled, began, false);
+            first.settle(&mut settled);
+            for later in [20.0, 50.0, 140.0] {
+                assert_eq!(choice(&plan(&settled, later, false)), choice(&first));
+            }
+        }
     }
 }

@@ -38,7 +38,8 @@ pub struct ObjectiveConfig {
     pub minibatches: usize,
     /// Most tokens, prompts included, of one forward and backward pass. Decides memory, and the
     /// results no further than the order of sums does. Left out, up to 4096 on a GPU and 2048 on
-    /// the CPU as the memory allows; the number is written into the run folder.
+    /// the CPU as the memory allows, and 8192 or 16384 on a GPU with memory to spare; the number is
+    /// written into the run folder.
     pub micro_batch_tokens: Option<usize>,
     /// Whether backward computes every layer again instead of keeping what is in it (gradient
     /// checkpointing): a third more work for a fraction of the memory. Left out, where the memory

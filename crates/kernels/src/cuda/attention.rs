@@ -1,10 +1,10 @@
 //! Causal attention over packed sequences; see [`crate::causal_attention`].
 
 use super::super::{Scope, Segments, causal_attention_reference};
+use super::attention_blocks::{BLOCK, Blocks};
 use super::launch::{Program, aligned, arguments, launch, uninitialised};
 use super::node::node3;
 use super::resident::resident;
-use super::rows::gather_rows;
 use candle_core::{DType, Result, Tensor};
 
 pub(super) static PROGRAM: Program = Program {
@@ -15,12 +15,12 @@ pub(super) static PROGRAM: Program = Program {
         "attention_delta",
         "attention_backward_queries",
         "attention_backward_keys",
+        "attention_sum",
     ],
 };
 
-/// Threads of a block, and the queries or keys that it owns.
+/// Threads of a block, which owns [`BLOCK`] queries or keys.
 const THREADS: usize = 128;
-const BLOCK: usize = 64;
 
 /// Largest size of heads that the kernels are for. In `bf16` a thread's registers hold the fragments
 /// of 128 elements, and few of 256 are kept elsewhere. In `f32`, which needs twice as many, those of
@@ -35,17 +35,7 @@ struct Sizes {
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
-    /// Blocks of the longest sequence.
-    tiles: usize,
-    sequences: usize,
     scope: Scope,
-}
-
-impl Sizes {
-    /// `BLOCK` tokens of a sequence by one of `heads` heads.
-    fn blocks(self, heads: usize) -> [usize; 2] {
-        [self.sequences * self.tiles, heads]
-    }
 }
 
 /// [`crate::causal_attention`] on a GPU, of checked input.
@@ -60,60 +50,31 @@ pub(crate) fn causal_attention(
     if head_dim > largest_head(q.dtype()) || !head_dim.is_multiple_of(2) {
         return causal_attention_reference(q, k, v, segments, scope);
     }
-    if segments.parts().iter().any(|segment| segment.parent.is_some()) {
-        return branching_attention(q, k, v, segments, scope);
+    if tokens == 0 {
+        return q.reshape((0, heads * head_dim));
     }
-    let longest = segments.ranges().map(|range| range.len()).max().unwrap_or(0);
-    let tiles = longest.div_ceil(BLOCK).max(1);
-    let (kv_heads, sequences) = (k.dim(1)?, segments.len());
-    let sizes = Sizes { heads, kv_heads, head_dim, tiles, sequences, scope };
+    let kv_heads = k.dim(1)?;
+    let sizes = Sizes { heads, kv_heads, head_dim, scope };
     let (q, k, v) = (aligned(q)?, aligned(k)?, aligned(v)?);
-    let offsets = resident(segments.shared_parts(), q.device(), |parts| {
-        let offsets =
-            std::iter::once(0).chain(parts.iter().map(|segment| segment.tokens.end as u32));
-        Tensor::from_vec(offsets.collect::<Vec<_>>(), sizes.sequences + 1, q.device())
-    })?;
-    let lse = uninitialised((tokens, heads), DType::F32, q.device())?;
-    let (lse_back, offsets_back) = (lse.clone(), offsets.clone());
+    let device = q.device();
+    let blocks = resident(segments.shared_parts(), device, |parts| Blocks::new(parts, device))?;
+    let lse = uninitialised((tokens, heads), DType::F32, device)?;
+    let (lse_back, blocks_back) = (lse.clone(), blocks.clone());
     let out =
         node3([&q, &k, &v], (tokens, heads * head_dim), q.dtype(), move |inputs, out, grad| {
-            backward(inputs, out, grad, &lse_back, &offsets_back, sizes)
+            backward(inputs, out, grad, &lse_back, &blocks_back, sizes)
         })?;
     let window = scope.window_or_largest();
     let arguments =
-        arguments![&q, &k, &v, &offsets, &out, &lse, tiles, heads, kv_heads, scope.scale(), window];
+        arguments![&q, &k, &v, &blocks.queries, &out, &lse, heads, kv_heads, scope.scale(), window];
     launch(
         PROGRAM.of(q.dtype()).heads(head_dim, 0),
         "attention_forward",
-        sizes.blocks(heads),
+        [heads, blocks.queries.dim(0)?],
         THREADS,
         arguments,
     )?;
     Ok(out)
-}
-
-/// Segments that continue others, as whole sequences: each branch is given its prefix's rows, and
-/// keeps its own of the result.
-fn branching_attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    segments: &Segments,
-    scope: Scope,
-) -> Result<Tensor> {
-    let (mut rows, mut own, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-    for segment in segments.parts() {
-        rows.extend(segment.prefix.clone().chain(segment.tokens.clone()).map(|token| token as u32));
-        own.extend((rows.len() - segment.tokens.len()..rows.len()).map(|row| row as u32));
-        lengths.push(segment.prefix.len() + segment.tokens.len());
-    }
-    let whole = |x: &Tensor| -> Result<Tensor> {
-        let (_, heads, head_dim) = x.dims3()?;
-        gather_rows(&x.flatten_from(1)?, &rows)?.reshape((rows.len(), heads, head_dim))
-    };
-    let sequences = Segments::from_lengths(lengths);
-    let out = causal_attention(&whole(q)?, &whole(k)?, &whole(v)?, &sequences, scope)?;
-    gather_rows(&out, &own)
 }
 
 fn backward(
@@ -121,10 +82,10 @@ fn backward(
     out: &Tensor,
     grad: &Tensor,
     lse: &Tensor,
-    offsets: &Tensor,
+    blocks: &Blocks,
     sizes: Sizes,
 ) -> Result<[Option<Tensor>; 3]> {
-    let Sizes { heads, kv_heads, head_dim, tiles, scope, .. } = sizes;
+    let Sizes { heads, kv_heads, head_dim, scope } = sizes;
     let program = PROGRAM.of(q.dtype()).heads(head_dim, 0);
     let grad = aligned(grad)?;
     let delta = uninitialised(lse.shape(), DType::F32, q.device())?;
@@ -139,14 +100,24 @@ fn backward(
         arguments![out, &grad, &delta, rows],
     )?;
     let (scale, window) = (scope.scale(), scope.window_or_largest());
+    let Blocks { queries, keys, runs, sums, slots } = blocks;
+    let arguments =
+        arguments![q, k, v, &grad, lse, &delta, queries, &dq, heads, kv_heads, scale, window];
+    let grid = [heads, queries.dim(0)?];
+    launch(program, "attention_backward_queries", grid, THREADS, arguments)?;
+    // Memory for no numbers is none to point to.
+    let partials = (slots * 2 * BLOCK * kv_heads * head_dim).max(1);
+    let partials = uninitialised(partials, DType::F32, q.device())?;
     let arguments = arguments![
-        q, k, v, &grad, lse, &delta, offsets, &dq, tiles, heads, kv_heads, scale, window
+        q, k, v, &grad, lse, &delta, keys, runs, &dk, &dv, &partials, heads, kv_heads, scale,
+        window
     ];
-    launch(program, "attention_backward_queries", sizes.blocks(heads), THREADS, arguments)?;
-    let arguments = arguments![
-        q, k, v, &grad, lse, &delta, offsets, &dk, &dv, tiles, heads, kv_heads, scale, window
-    ];
-    launch(program, "attention_backward_keys", sizes.blocks(kv_heads), THREADS, arguments)?;
+    let grid = [kv_heads, keys.dim(0)?];
+    launch(program, "attention_backward_keys", grid, THREADS, arguments)?;
+    if let Some(sums) = sums {
+        let arguments = arguments![&partials, sums, &dk, &dv, kv_heads];
+        launch(program, "attention_sum", [BLOCK, sums.dim(0)?], 256, arguments)?;
+    }
     Ok([Some(dq), Some(dk), Some(dv)])
 }
 
@@ -181,16 +152,72 @@ mod tests {
     }
 
     #[test]
-    fn branches_see_their_prefix() {
+    fn branches_see_their_parent() {
         if !emulate::available() {
             return;
         }
         let parts = [(5, None), (3, Some(0)), (0, Some(0)), (2, None), (4, Some(3)), (1, Some(0))];
         let segments = Segments::branching(parts).unwrap();
-        for window in [None, Some(4)] {
+        for window in [None, Some(1), Some(4)] {
             let scope = Scope { window, ..Scope::full(6) };
             agree(
                 &inputs(15, 4, 2, 6),
+                |t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+                |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
+                2e-5,
+            );
+        }
+    }
+
+    #[test]
+    fn branches_agree_in_both_types_whatever_their_lengths() {
+        if !emulate::available() {
+            return;
+        }
+        // Parents within a tile, of a tile, and longer than a block; branches around the sizes of
+        // fragments and blocks, apart from their parent, and so many that sums are in parts; an
+        // empty parent.
+        let short = [(13, None), (65, Some(0)), (0, Some(0)), (16, Some(0)), (1, Some(0))];
+        let mixed = [(64, None), (3, None), (70, Some(0)), (5, Some(1)), (33, Some(0)), (0, None)];
+        let long = [(131, None), (7, Some(0)), (66, Some(0)), (0, None), (9, Some(3))];
+        let mut many = vec![(70, None)];
+        many.extend((0..64).map(|i| (i % 5 * 17, Some(0))));
+        for (parts, heads, kv_heads, head_dim, window) in [
+            (&short[..], 3, 1, 16, None),
+            (&short, 2, 1, 16, Some(20)),
+            (&mixed, 2, 2, 64, None),
+            (&mixed, 2, 1, 40, Some(68)),
+            (&long, 2, 1, 128, None),
+            (&long, 1, 1, 128, Some(100)),
+            (&long, 2, 1, 256, Some(133)),
+            (&many, 2, 1, 16, None),
+            (&many, 1, 1, 16, Some(30)),
+        ] {
+            let scope = Scope { window, ..Scope::full(head_dim) };
+            let segments = Segments::branching(parts.iter().copied()).unwrap();
+            let inputs = inputs(segments.tokens(), heads, kv_heads, head_dim);
+            let emulated = |t: &[Tensor]| causal_attention(&t[0], &t[1], &t[2], &segments, scope);
+            let reference =
+                |t: &[Tensor]| causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope);
+            if head_dim <= largest_head(DType::F32) {
+                agree_without_differences(&inputs, emulated, reference, 2e-5);
+            }
+            agree_in_bf16(&inputs, emulated, reference);
+        }
+    }
+
+    #[test]
+    fn the_queries_of_a_long_branch_are_in_several_parts() {
+        if !emulate::available() {
+            return;
+        }
+        let segments = Segments::branching([(30, None), (1100, Some(0)), (2, None)]).unwrap();
+        let blocks = Blocks::new(segments.parts(), &candle_core::Device::Cpu).unwrap();
+        assert_eq!(blocks.slots, 2);
+        for window in [None, Some(1010)] {
+            let scope = Scope { window, ..Scope::full(8) };
+            agree_without_differences(
+                &inputs(segments.tokens(), 1, 1, 8),
                 |t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
                 |t| causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
                 2e-5,

@@ -125,7 +125,7 @@ __device__ __forceinline__ void multiply(float* c, const Left& a, const Right& b
     int lane = threadIdx.x % WARP, group = lane / 4, member = lane % 4;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-#pragma unroll
+#pragma unroll 1  // unrolled the program would be three times as long, and take the assembler ten times as long
         for (int from = 0; from < 4; from++) {
 #pragma unroll
             for (int i = 0; i < 2; i++) {

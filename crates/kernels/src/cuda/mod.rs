@@ -11,6 +11,7 @@
 //! which they are made.
 
 mod attention;
+mod attention_blocks;
 mod decode_attention;
 mod decode_layer;
 mod gated;

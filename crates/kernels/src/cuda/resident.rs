@@ -16,7 +16,7 @@ const REMEMBERED: usize = 24;
 struct Entry {
     address: usize,
     device: Device,
-    tensor: Tensor,
+    value: Box<dyn Any>,
     _owner: Box<dyn Any>,
 }
 
@@ -25,32 +25,39 @@ thread_local! {
     static ENTRIES: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The tensor that `upload` makes of what `owner` holds, the first time that the owner is seen.
-pub(super) fn resident<T: ?Sized + 'static>(
+/// What `upload` makes of what `owner` holds, a tensor or several, the first time that the owner is
+/// seen. An owner may have a value of each type.
+pub(super) fn resident<T: ?Sized + 'static, V: Clone + 'static>(
     owner: &Arc<T>,
     device: &Device,
-    upload: impl FnOnce(&T) -> Result<Tensor>,
-) -> Result<Tensor>
+    upload: impl FnOnce(&T) -> Result<V>,
+) -> Result<V>
 where
     Arc<T>: Any,
 {
     let address = Arc::as_ptr(owner).cast::<()>() as usize;
     ENTRIES.with_borrow_mut(|entries| {
-        let known = entries
-            .iter()
-            .position(|entry| entry.address == address && entry.device.same_device(device));
-        let entry = if let Some(place) = known {
-            entries.remove(place)
-        } else {
-            let tensor = upload(owner)?;
-            Entry { address, device: device.clone(), tensor, _owner: Box::new(owner.clone()) }
-        };
-        let tensor = entry.tensor.clone();
-        entries.push(entry);
+        let known = entries.iter().enumerate().find_map(|(place, entry)| {
+            let is_same = entry.address == address && entry.device.same_device(device);
+            let value = entry.value.downcast_ref::<V>().filter(|_| is_same)?;
+            Some((place, value.clone()))
+        });
+        if let Some((place, value)) = known {
+            let entry = entries.remove(place);
+            entries.push(entry);
+            return Ok(value);
+        }
+        let value = upload(owner)?;
+        entries.push(Entry {
+            address,
+            device: device.clone(),
+            value: Box::new(value.clone()),
+            _owner: Box::new(owner.clone()),
+        });
         if entries.len() > REMEMBERED {
             entries.remove(0);
         }
-        Ok(tensor)
+        Ok(value)
     })
 }
 
