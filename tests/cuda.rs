@@ -38,7 +38,7 @@ fn choice() -> DeviceChoice {
 
 /// The device to test; says so where there is none.
 fn device() -> Option<Device> {
-    let device = open_device(choice());
+    let device = open_device(choice(), |warning| panic!("{warning}"));
     if let Err(error) = &device {
         eprintln!("skipped: {error}");
     }

@@ -55,6 +55,10 @@ metrics! {
     POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked, at_least(0.0),
         "Largest |difference| between a log-probability recorded while sampling and the one \
          recomputed in the update.";
+    POLICY_SAMPLER_LOGPROB_GAP_MEAN: "policy/sampler_logprob_gap_mean", "nats", Lower, Asked,
+        at_least(0.0),
+        "Mean |difference| between a log-probability recorded while sampling and the one recomputed \
+         in the update.";
 }
 
 register_live_setting!(LiveSettingKind::new(
@@ -103,12 +107,49 @@ pub struct KlCoefficient(pub f64);
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq)]
 pub struct EntropyCoefficient(pub f64);
 
-/// Sampler and update compute the same log-probabilities up to rounding; a larger difference, nats,
-/// means that they do not.
-fn largest_gap(precision: Precision) -> f64 {
+/// Differences between the log-probabilities of sampler and update, nats.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gap {
+    largest: f64,
+    sum: f64,
+    tokens: usize,
+}
+
+impl Gap {
+    fn add(&mut self, differences: &[f32]) {
+        for difference in differences {
+            let difference = f64::from(difference.abs());
+            // A difference that is not a number is not to be lost.
+            self.largest =
+                if difference <= self.largest { self.largest } else { difference };
+            self.sum += difference;
+        }
+        self.tokens += differences.len();
+    }
+
+    fn mean(self) -> f64 {
+        self.sum / self.tokens.max(1) as f64
+    }
+
+    /// What is wrong where it is more than rounding.
+    fn complaint(self, precision: Precision) -> Option<String> {
+        let (of_mean, of_largest) = rounding(precision);
+        let (mean, largest) = (self.mean(), self.largest);
+        (!(mean <= of_mean && largest <= of_largest)).then(|| {
+            format!(
+                "sampling and update disagree by {mean:.2e} nats on a token's log-probability, and \
+                 by up to {largest:.2e}; by rounding it would be {of_mean} and {of_largest} at most"
+            )
+        })
+    }
+}
+
+/// What sampler and update can differ by where nothing but rounding is between them, as a mean over
+/// tokens and at most, nats. RATIONALE
+fn rounding(precision: Precision) -> (f64, f64) {
     match precision {
-        Precision::F32 => 1e-2,
-        Precision::Bf16 => 0.5,
+        Precision::F32 => (1e-4, 1e-2),
+        Precision::Bf16 => (0.05, 2.0),
     }
 }
 
@@ -163,7 +204,7 @@ struct Totals {
     tokens: usize,
     kl: f64,
     clipped: usize,
-    gap: f64,
+    gap: Gap,
     /// By rollout, in steps whose tokens are recorded.
     tokens_of: Option<EntityHashMap<TokenUpdate>>,
 }
@@ -277,12 +318,9 @@ pub fn update_policy(
     metrics.set(&POLICY_GRAD_NORM, mean(norms));
     metrics.set(&POLICY_LEARNING_RATE, rate);
     metrics.set(&POLICY_CLIP_RATIO, totals.clipped as f64 / tokens);
-    metrics.set(&POLICY_SAMPLER_LOGPROB_GAP, totals.gap);
-    if totals.gap > largest_gap(experiment.precision) {
-        let text = format!(
-            "sampling and update disagree by {:.2e} nats on a token's log-probability",
-            totals.gap
-        );
+    metrics.set(&POLICY_SAMPLER_LOGPROB_GAP, totals.gap.largest);
+    metrics.set(&POLICY_SAMPLER_LOGPROB_GAP_MEAN, totals.gap.mean());
+    if let Some(text) = totals.gap.complaint(experiment.precision) {
         warn(&recorder, &monitor, step.0, text)?;
     }
     if reference.is_some() {
@@ -393,8 +431,7 @@ impl PolicyLoss<'_> {
                 }
             }
             if measure_gap {
-                let gap = (logprobs.detach() - &old)?.abs()?.max_all()?.to_scalar::<f32>()?;
-                totals.gap = totals.gap.max(f64::from(gap));
+                totals.gap.add(&(logprobs.detach() - &old)?.to_vec1()?);
             }
             sum.backward(pass, &loss.loss)?;
             report((index + 1) as f32 / runs.len() as f32);

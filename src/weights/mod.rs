@@ -77,6 +77,17 @@ impl Weights {
         self.variables.values().map(|variable| variable.elem_count()).sum()
     }
 
+    /// Bytes of those that are on a device.
+    pub(crate) fn bytes_on(&self, device: &Device) -> usize {
+        let tensors = self.variables.values().map(Var::as_tensor);
+        let of_quantised = self.quantised.values().flat_map(|m| [m.codes(), m.scales()]);
+        tensors
+            .chain(of_quantised)
+            .filter(|tensor| tensor.device().same_device(device))
+            .map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes())
+            .sum()
+    }
+
     /// The tensor of that name, followed by gradients.
     pub fn get(&self, name: &str) -> Result<Tensor> {
         self.variable(name).map(|variable| variable.as_tensor().clone())
@@ -126,6 +137,8 @@ impl Weights {
             let flat = values.flatten_all()?;
             for start in (0..flat.elem_count()).step_by(PIECE) {
                 let piece = flat.narrow(0, start, PIECE.min(flat.elem_count() - start))?;
+                // From a GPU comes all that a tensor is a part of, so the piece is made one itself.
+                let piece = if piece.device().is_cpu() { piece } else { piece.force_contiguous()? };
                 let values: Vec<f32> =
                     piece.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
                 let mut bytes = vec![0; 4 * values.len()];

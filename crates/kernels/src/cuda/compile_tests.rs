@@ -11,6 +11,7 @@ fn every_program_compiles_for_every_generation() {
     let programs = [
         &attention::PROGRAM,
         &decode_attention::PROGRAM,
+        &finite::PROGRAM,
         &gated::PROGRAM,
         &nf4::PROGRAM,
         &one_pass_head::PROGRAM,
@@ -19,6 +20,7 @@ fn every_program_compiles_for_every_generation() {
         &rotary::PROGRAM,
         &rows::PROGRAM,
         &token_head::PROGRAM,
+        &truncated::PROGRAM,
     ];
     let sources =
         std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda")).unwrap();

@@ -72,7 +72,8 @@ pub(super) fn uninitialised(
 pub(super) fn aligned(tensor: &Tensor) -> Result<Tensor> {
     let tensor = tensor.contiguous()?;
     let offset = tensor.layout().start_offset() * tensor.dtype().size_in_bytes();
-    if offset.is_multiple_of(16) { Ok(tensor) } else { tensor.copy() }
+    // `Tensor::copy` copies what the tensor is a part of, and so begins where that one began.
+    if offset.is_multiple_of(16) { Ok(tensor) } else { tensor.force_contiguous() }
 }
 
 /// c = a b, or c += a b: a (m, k) and b (k, n) of one type, row-major or transposed, c (m, n)
