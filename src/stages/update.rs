@@ -534,3 +534,33 @@ impl PolicyLoss<'_> {
         Ok(sum.finish()?.norm().is_err().then_some("gradient is"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_beyond_rounding_is_told_by_mean_or_largest() {
+        let complaint = |differences: &[f32], precision| {
+            let mut gap = Gap::default();
+            // As over micro-batches.
+            differences.chunks(3).for_each(|part| gap.add(part));
+            gap.complaint(precision)
+        };
+        for precision in [Precision::F32, Precision::Bf16] {
+            let (mean, largest) = rounding(precision);
+            let (mean, largest) = (mean as f32, largest as f32);
+            assert_eq!(complaint(&[], precision), None);
+            let mut differences = vec![0.5 * mean; 1000];
+            differences[7] = -0.9 * largest.min(100.0 * mean);
+            assert_eq!(complaint(&differences, precision), None, "{precision:?}");
+            differences[7] = -1.1 * largest;
+            assert!(complaint(&differences, precision).is_some(), "{precision:?}, largest");
+            assert!(complaint(&[1.1 * mean; 10], precision).is_some(), "{precision:?}, mean");
+            for bad in [f32::NAN, f32::INFINITY] {
+                differences[7] = bad;
+                assert!(complaint(&differences, precision).is_some(), "{precision:?}, {bad}");
+            }
+        }
+    }
+}

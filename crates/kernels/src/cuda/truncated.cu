@@ -140,10 +140,11 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         Mass mass[CUTS];
 #pragma unroll
         for (int c = 0; c < CUTS; c++) count[c] = 0, mass[c] = 0;
+#pragma unroll 4
         for (unsigned v = begin + lane; v < end; v += WARP) {
             float p = row[v];
             unsigned bits = __float_as_uint(p);
-            if (bits < threshold + (1u << shift)) continue;
+            if (bits < threshold + (1u << shift)) continue;  // as nearly all are
             Mass own = mass_of(p);
 #pragma unroll
             for (int c = 0; c < CUTS; c++) {
