@@ -138,7 +138,8 @@ impl Weights {
             for start in (0..flat.elem_count()).step_by(PIECE) {
                 let piece = flat.narrow(0, start, PIECE.min(flat.elem_count() - start))?;
                 // From a GPU comes all that a tensor is a part of, so the piece is made one itself.
-                let piece = if piece.device().is_cpu() { piece } else { piece.force_contiguous()? };
+                let piece =
+                    if piece.device().is_cpu() { piece } else { piece.force_contiguous()? };
                 let values: Vec<f32> =
                     piece.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
                 let mut bytes = vec![0; 4 * values.len()];

@@ -69,11 +69,7 @@ impl Decoder {
         }
         let embedded = self.embed(&tokens.ids)?;
         // Frozen embeddings, under an adapter, have no gradient.
-        if embedded.track_op() {
-            each(&(embedded * &gradient)?.backward()?)
-        } else {
-            Ok(())
-        }
+        if embedded.track_op() { each(&(embedded * &gradient)?.backward()?) } else { Ok(()) }
     }
 }
 

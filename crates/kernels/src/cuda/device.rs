@@ -152,9 +152,9 @@ pub fn without_kernels(device: &Device) -> Option<String> {
     let Device::Cuda(device) = device else { return None };
     match capability(device) {
         Ok((major, _)) if major >= OLDEST => None,
-        Ok((major, minor)) => {
-            Some(format!("the kernels need compute capability {OLDEST}.0, and it has {major}.{minor}"))
-        }
+        Ok((major, minor)) => Some(format!(
+            "the kernels need compute capability {OLDEST}.0, and it has {major}.{minor}"
+        )),
         Err(error) => Some(format!("it does not tell its compute capability: {error}")),
     }
 }
