@@ -73,7 +73,10 @@ def model_of(args):
                          num_attention_heads=args.heads, num_key_value_heads=args.kv_heads, head_dim=args.head_dim,
                          intermediate_size=args.intermediate, tie_word_embeddings=True, eos_token_id=None,
                          pad_token_id=0, bos_token_id=None, max_position_embeddings=4096)
-    model = Qwen3ForCausalLM(config).to(args.device, {"f32": torch.float32, "bf16": torch.bfloat16}[args.dtype])
+    # Random numbers are drawn where the model stays: on the CPU those of a large one take half a minute.
+    with torch.device(args.device):
+        model = Qwen3ForCausalLM(config)
+    model = model.to(args.device, {"f32": torch.float32, "bf16": torch.bfloat16}[args.dtype])
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     return model
@@ -274,7 +277,8 @@ def main():
             continue
         found[part] = json.loads(run.stdout.splitlines()[-1])
         print(part, found[part], flush=True)
-        if args.orthant and part != "product":
+        # A GPU is nobody else's, and a large model takes a while to be made: once is enough there.
+        if args.orthant and part != "product" and not (on_gpu and "orthant" in found):
             names = [*SHAPES["small"], "repeat"]
             options = ["--device", "cuda:0" if on_gpu else "cpu", "--dtype", args.dtype]
             options += [text for name in names for text in ("--" + name.replace("_", "-"), str(getattr(args, name)))]

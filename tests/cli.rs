@@ -573,3 +573,71 @@ fn shapes_that_cannot_be_are_refused_with_a_remedy() {
     let huge = ["--hidden", "65536", "--intermediate", "1048576", "--layers", "1000"];
     assert_refused(&place, &bench(&huge), &["GiB", "--hidden"]);
 }
+
+#[cfg(all(target_os = "linux", not(feature = "cuda")))]
+fn make_executable(path: &Path, yes: bool) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = if yes { 0o755 } else { 0o644 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A folder with this program, a script in place of the program for GPUs, and any library under the
+/// name of the driver's.
+#[cfg(all(target_os = "linux", not(feature = "cuda")))]
+fn with_sibling(place: &Workplace) -> PathBuf {
+    let folder = place.path().join("bin");
+    std::fs::create_dir_all(folder.join("driver")).unwrap();
+    let program = folder.join("orthant");
+    if std::fs::hard_link(env!("CARGO_BIN_EXE_orthant"), &program).is_err() {
+        std::fs::copy(env!("CARGO_BIN_EXE_orthant"), &program).unwrap();
+    }
+    let sibling = folder.join("orthant-cuda");
+    std::fs::write(&sibling, "#!/bin/sh\necho \"for GPUs: $*\"\nexit 7\n").unwrap();
+    make_executable(&sibling, true);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let library = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    let library = library.into_iter().find(|path| path.contains("/libm.so")).unwrap();
+    std::fs::copy(library, folder.join("driver/libcuda.so.1")).unwrap();
+    folder
+}
+
+#[cfg(all(target_os = "linux", not(feature = "cuda")))]
+#[test]
+fn the_program_for_gpus_takes_over_where_there_is_a_driver() {
+    let place = Workplace::new();
+    let folder = with_sibling(&place);
+    let run = |arguments: &[&str], driver: bool, switch: Option<&str>| {
+        let mut command = Command::new(folder.join("orthant"));
+        command.args(arguments).env_remove("ORTHANT_CUDA").env_remove("LD_LIBRARY_PATH");
+        if driver {
+            command.env("LD_LIBRARY_PATH", folder.join("driver"));
+        }
+        if let Some(value) = switch {
+            command.env("ORTHANT_CUDA", value);
+        }
+        output(&mut command)
+    };
+    let bench = &TINY_BENCH[..];
+    let found = run(bench, true, None);
+    assert_eq!((found.status, found.stderr.as_str()), (7, ""));
+    assert_eq!(found.stdout, format!("for GPUs: {}\n", bench.join(" ")));
+
+    // The CPU is asked for, the switch is off, there is nothing to do, or there is no driver (on a
+    // machine that has one the last is not tried).
+    let on_cpu = [bench, &["--device", "cpu"]].concat();
+    assert_eq!(run(&on_cpu, true, None).status, 0);
+    assert_eq!(run(bench, true, Some("0")).status, 0);
+    assert_eq!(run(&["--version"], true, None).status, 0);
+    let doctor = run(&["doctor"], false, None);
+    if doctor.status == 7 {
+        eprintln!("skipped: this machine has a driver");
+    } else {
+        assert_eq!(doctor.status, 0, "{}", doctor.stderr);
+    }
+
+    // One that cannot be started is told of, and the CPU computes.
+    make_executable(&folder.join("orthant-cuda"), false);
+    let found = run(bench, true, None);
+    assert_eq!(found.status, 0);
+    assert!(found.stderr.contains("orthant-cuda cannot be started"), "{}", found.stderr);
+}

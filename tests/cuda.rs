@@ -24,7 +24,7 @@ use orthant::model::{
 use orthant::optim::{AdamW, AdamWSettings, Gradients};
 use orthant::prelude::*;
 use orthant::rng::{self, Domain};
-use orthant::weights::{Parameter, Weights};
+use orthant::weights::{Parameter, Weights, first_not_finite};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ fn choice() -> DeviceChoice {
 
 /// The device to test; says so where there is none.
 fn device() -> Option<Device> {
-    let device = open_device(choice());
+    let device = open_device(choice(), |warning| panic!("{warning}"));
     if let Err(error) = &device {
         eprintln!("skipped: {error}");
     }
@@ -367,6 +367,52 @@ fn sampling_is_repeatable_and_agrees_with_the_forward_pass() {
             {
                 assert!(relative_error(&found.feature_sum, &expected.feature_sum) < 1e-3);
             }
+        }
+    }
+}
+
+#[test]
+fn draws_from_the_likeliest_tokens_are_those_of_the_cpu() {
+    let Some(device) = device() else { return };
+    let (on_device, on_cpu) = (bundled(DType::F32, &device), bundled(DType::F32, &Device::Cpu));
+    for (temperature, top_k, top_p) in
+        [(0.0, None, None), (1.0, Some(3), None), (1.0, None, Some(0.8)), (1.5, Some(9), Some(0.9))]
+    {
+        let sampling = Sampling { temperature, top_k, top_p, max_new_tokens: 24 };
+        let sample = |model: &LanguageModel| {
+            let weights = Some(TokenWeights::Uniform);
+            model.frozen.sample(&prompts(model), 16, &sampling, weights, |_| {}).unwrap()
+        };
+        let (found, expected) = (sample(&on_device), sample(&on_cpu));
+        let same = found.iter().zip(&expected).filter(|(a, b)| a.ids == b.ids);
+        let same: Vec<_> = same.collect();
+        eprintln!("{sampling:?}: {} of {} are those of the CPU", same.len(), expected.len());
+        assert!(same.len() * 10 >= expected.len() * 9, "{sampling:?}");
+        for (found, expected) in same {
+            assert!(largest_deviation(&found.logprobs, &expected.logprobs) < 1e-3);
+            assert!(largest_deviation(&found.entropies, &expected.entropies) < 1e-3);
+            assert!(largest_deviation(&found.feature_sum, &expected.feature_sum) < 1e-2);
+        }
+    }
+}
+
+#[test]
+fn weights_are_hashed_and_searched_on_the_device_as_on_the_cpu() {
+    let Some(device) = device() else { return };
+    for dtype in TYPES {
+        let hash = |device: &Device| bundled(dtype, device).weights.hash().unwrap();
+        assert_eq!(hash(&device), hash(&Device::Cpu));
+        let tensor = |value: f32, place: usize| {
+            let mut values = vec![1f32; 1_000_003];
+            values[place] = value;
+            let tensor = Tensor::from_vec(values, 1_000_003, &device).unwrap();
+            tensor.to_dtype(dtype).unwrap()
+        };
+        let good = tensor(3e38, 7);
+        assert_eq!(first_not_finite([("a", &good), ("b", &good)]).unwrap(), None);
+        for bad in [tensor(f32::NAN, 0), tensor(f32::INFINITY, 1_000_002)] {
+            let named = [("a", &good), ("b", &bad), ("c", &bad)];
+            assert_eq!(first_not_finite(named).unwrap(), Some("b"));
         }
     }
 }

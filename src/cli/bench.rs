@@ -175,7 +175,7 @@ impl BenchArguments {
         experiment.rollout.prompts_per_step = self.prompts;
         experiment.rollout.group_size = self.group;
         experiment.rollout.max_new_tokens = self.new_tokens;
-        let device = open_device(self.device)?;
+        let device = open_device(self.device, |warning| note!("warning: {warning}"))?;
         let weights =
             Weights::random(shape, INIT_STD, experiment.seed, data_type(self.dtype), &device)?;
         let model =

@@ -114,9 +114,17 @@ fn machine(report: &mut Report) {
     let mut devices = vec!["cpu".to_string()];
     if candle_core::utils::cuda_is_available() {
         for ordinal in 0.. {
-            let Ok(device) = Device::new_cuda(ordinal) else { break };
-            report.line(format!("cuda:{ordinal}"), memory(&device));
-            devices.push(format!("cuda:{ordinal}"));
+            match Device::new_cuda(ordinal) {
+                Ok(device) => {
+                    report.line(format!("cuda:{ordinal}"), memory(&device));
+                    devices.push(format!("cuda:{ordinal}"));
+                }
+                Err(error) if ordinal == 0 => {
+                    report.line("cuda", format!("no device: {error}"));
+                    break;
+                }
+                Err(_) => break,
+            }
         }
     } else {
         report.line("cuda", "not in this program; it is built with --features cuda");
@@ -157,7 +165,7 @@ fn examine(
     let (device, available, on_cpu) = if let Some(gib) = arguments.memory {
         (format!("a GPU with {gib} GiB"), Some(gib << 30), false)
     } else {
-        let device = open_device(experiment.device)?;
+        let device = open_device(experiment.device, |warning| report.line("warning", warning))?;
         (machine::device_name(&device), machine::available(&device), device.is_cpu())
     };
     let plan =

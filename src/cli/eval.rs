@@ -288,7 +288,7 @@ impl EvalArguments {
 pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let samples = arguments.samples;
     let k = arguments.k(samples)?;
-    let device = open_device(arguments.device)?;
+    let device = open_device(arguments.device, |warning| note!("warning: {warning}"))?;
     let model = load(
         model_files(&arguments.model, arguments.base.as_ref())?,
         arguments.dtype.dtype(),

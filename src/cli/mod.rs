@@ -14,6 +14,8 @@ mod models;
 mod pretrain;
 mod run;
 mod score;
+#[cfg(all(target_os = "linux", not(feature = "cuda")))]
+mod sibling;
 mod stack;
 mod start;
 mod terminal;
@@ -92,6 +94,8 @@ pub fn main() -> u8 {
             return 2;
         }
     };
+    #[cfg(all(target_os = "linux", not(feature = "cuda")))]
+    sibling::start();
     // Threads that are made from here on have this from their maker.
     flush_subnormals();
     let done = guard::unwound(|| {

@@ -46,6 +46,7 @@ fn train(config: &Pretrain) -> Result<()> {
 fn show(bar: &ProgressBar, event: PretrainEvent<'_>) {
     match event {
         PretrainEvent::BeginsAnew(text) => note!("{text}"),
+        PretrainEvent::Warning(text) => note!("warning: {text}"),
         PretrainEvent::Continues(step) => {
             let text =
                 format!("continuing after step {step}, where an earlier try was when it ended");

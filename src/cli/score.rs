@@ -147,7 +147,7 @@ pub(super) fn run(arguments: &ScoreArguments) -> Result<u8> {
     let settings = arguments.settings();
     // Found before the work rather than after it.
     let folder = ScoreFolder::open(&arguments.out, &arguments.input)?;
-    let device = open_device(arguments.device)?;
+    let device = open_device(arguments.device, |warning| note!("warning: {warning}"))?;
     let model = load(model_files(&arguments.model, arguments.base.as_ref())?, DType::F32, &device)?;
     let inputs = read_inputs(&arguments.input, &model, |warning| note!("warning: {warning}"))?;
 

@@ -1,9 +1,12 @@
 //! What memory a device has.
 
+#[cfg(feature = "cuda")]
+use crate::kernels;
 use candle_core::{Device, DeviceLocation};
 use sysinfo::{MemoryRefreshKind, System};
 
-/// Memory that this process can still have on a device, bytes, where the system tells.
+/// Memory that this process can still have on a device, bytes, where the system tells: what is free,
+/// and what its own memory pool keeps of what it has freed.
 pub fn available(device: &Device) -> Option<u64> {
     match device {
         Device::Cpu => {
@@ -72,9 +75,10 @@ fn limit() -> Option<(u64, u64)> {
 
 #[cfg(feature = "cuda")]
 fn cuda(device: &Device) -> Option<(u64, u64)> {
-    let Device::Cuda(device) = device else { return None };
-    let (free, all) = device.cuda_stream().context().mem_get_info().ok()?;
-    Some((free as u64, all as u64))
+    let Device::Cuda(cuda) = device else { return None };
+    let (free, all) = cuda.cuda_stream().context().mem_get_info().ok()?;
+    let unused = kernels::unused_gpu_memory(device).ok().flatten().unwrap_or(0);
+    Some((free as u64 + unused, all as u64))
 }
 
 #[cfg(not(feature = "cuda"))]

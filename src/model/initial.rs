@@ -72,4 +72,11 @@ mod tests {
         let mut expected = || ((rng::normal(&mut stream) * 0.02) as f32).to_bits();
         assert!(found.iter().all(|value| value.to_bits() == expected()));
     }
+
+    #[test]
+    fn bytes_are_those_of_all_weights_that_are_there() {
+        let spec = DecoderSpec::default();
+        let weights = Weights::random(&spec, 0.02, 1, DType::BF16, &Device::Cpu).unwrap();
+        assert_eq!(weights.bytes_on(&Device::Cpu), 2 * spec.parameter_count());
+    }
 }

@@ -8,7 +8,7 @@ use super::tokenizer::TextTokenizer;
 use crate::error::{Error, Result};
 use crate::files::checksums::sha256;
 use crate::weights::{Parameter, WHOLE, Weights};
-use candle_core::{DType, Var};
+use candle_core::{DType, Device, Var};
 use std::path::Path;
 
 /// A loaded language model.
@@ -145,6 +145,12 @@ impl LanguageModel {
     /// The parameters that are trained: those of the adapter where there is one, and else all.
     pub fn trained(&self) -> &Weights {
         self.adapter.as_ref().map_or(&self.weights, LoraAdapter::weights)
+    }
+
+    /// Bytes of its parameters that are on a device.
+    pub(crate) fn bytes_on(&self, device: &Device) -> u64 {
+        let of_adapter = self.adapter.as_ref().map_or(0, |a| a.weights().bytes_on(device));
+        (self.weights.bytes_on(device) + of_adapter) as u64
     }
 
     /// Number of parameters.

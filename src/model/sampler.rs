@@ -6,8 +6,8 @@ use super::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
 use crate::kernels::{
-    HeadDraws, TILE, Uniforms, add_features, on_gpu, one_pass_head, one_pass_head_on_gpu, place,
-    thin_linear,
+    HeadDraws, TILE, Truncation, Uniforms, add_features, on_gpu, one_pass_head,
+    one_pass_head_on_gpu, place, thin_linear, truncated_draws_on_gpu, truncated_probabilities,
 };
 use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor};
@@ -211,7 +211,7 @@ impl Decoder {
         features: bool,
     ) -> Result<(HeadDraws, Option<Tensor>)> {
         if sampling.temperature == 0.0 || sampling.top_k.is_some() || sampling.top_p.is_some() {
-            return Ok((self.draw_of_few(hidden, rows, sampling, features)?, None));
+            return self.draw_of_few(hidden, rows, sampling, features);
         }
         // Small vocabularies are one tile, and their streams need no second number.
         let tiles = self.spec().vocab_size > TILE;
@@ -239,8 +239,15 @@ impl Decoder {
         rows: &mut [Row],
         sampling: &Sampling,
         features: bool,
-    ) -> Result<HeadDraws> {
+    ) -> Result<(HeadDraws, Option<Tensor>)> {
         let (head, vocabulary) = (self.head(), self.spec().vocab_size);
+        let Sampling { temperature, top_k, top_p, .. } = *sampling;
+        let truncation = Truncation { temperature, top_k, top_p };
+        if on_gpu(&[hidden, head]) {
+            let uniforms: Vec<f64> =
+                rows.iter_mut().map(|row| rng::unit_f64(&mut row.rng)).collect();
+            return Ok(truncated_draws_on_gpu(hidden, head, &truncation, &uniforms, features)?);
+        }
         let logits = thin_linear(hidden, head)?;
         let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         let mut draws = HeadDraws::default();
@@ -248,7 +255,7 @@ impl Decoder {
             .par_chunks_mut(vocabulary)
             .zip(rows.par_iter_mut())
             .map(|(p, row)| {
-                let entropy = probabilities(p, sampling);
+                let entropy = truncated_probabilities(p, &truncation);
                 let weights: Vec<f64> = p.iter().map(|&p| f64::from(p)).collect();
                 let token = place(&weights, rng::unit_f64(&mut row.rng));
                 (token as u32, p[token].ln(), entropy)
@@ -267,7 +274,7 @@ impl Decoder {
             let phi = (chosen - probabilities.matmul(head)?)?.to_dtype(DType::F32)?;
             draws.phi = phi.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
         }
-        Ok(draws)
+        Ok((draws, None))
     }
 }
 
@@ -287,109 +294,4 @@ fn add_on_gpu(
         .map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) })
         .collect();
     Ok(add_features(sums, phi, &index, &alpha)?)
-}
-
-/// Turns a row of logits into the sampling distribution, in place; returns its entropy in nats.
-fn probabilities(row: &mut [f32], sampling: &Sampling) -> f32 {
-    if sampling.temperature == 0.0 {
-        let best =
-            row.iter().enumerate().fold(0, |best, (i, &z)| if z > row[best] { i } else { best });
-        row.fill(0.0);
-        row[best] = 1.0;
-        return 0.0;
-    }
-    let entropy = crate::kernels::softmax_entropy(row, (1.0 / sampling.temperature) as f32);
-    if entropy.is_nan() || (sampling.top_k.is_none() && sampling.top_p.is_none()) {
-        return entropy;
-    }
-    // Tokens below this share of 1 - top_p add up to less than 1 - top_p, so none of them is
-    // needed.
-    let floor = sampling.top_p.map_or(0.0, |top_p| (1.0 - top_p) / row.len() as f64);
-    let mut order: Vec<usize> =
-        (0..row.len()).filter(|&token| f64::from(row[token]) >= floor).collect();
-    let likelier = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
-    if let Some(k) = sampling.top_k.map(|k| k.max(1)).filter(|&k| k < order.len()) {
-        order.select_nth_unstable_by(k, likelier);
-        order.truncate(k);
-    }
-    order.sort_unstable_by(likelier);
-    if let Some(top_p) = sampling.top_p {
-        let mut mass = 0.0;
-        let needed = order.iter().take_while(|&&token| {
-            let more = mass < top_p;
-            mass += f64::from(row[token]);
-            more
-        });
-        order.truncate(needed.count().max(1));
-    }
-    let kept: Vec<f32> = order.iter().map(|&token| row[token]).collect();
-    let scale = 1.0 / kept.iter().sum::<f32>();
-    row.fill(0.0);
-    for (token, p) in order.into_iter().zip(kept) {
-        row[token] = p;
-    }
-    let mut entropy = 0.0;
-    for p in row.iter_mut().filter(|p| **p > 0.0) {
-        *p *= scale;
-        entropy -= *p * p.ln();
-    }
-    entropy
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FULL: Sampling =
-        Sampling { temperature: 1.0, top_k: None, top_p: None, max_new_tokens: 1 };
-
-    #[test]
-    fn top_k_and_top_p_keep_the_likeliest_tokens_and_renormalise() {
-        let logits: Vec<f32> = [0.1f32, 0.5, 0.25, 0.15].iter().map(|p| p.ln()).collect();
-        let mut row = logits.clone();
-        probabilities(&mut row, &Sampling { top_k: Some(2), ..FULL });
-        assert!(
-            (row[1] - 2.0 / 3.0).abs() < 1e-6
-                && (row[2] - 1.0 / 3.0).abs() < 1e-6
-                && row[0] == 0.0
-                && row[3] == 0.0
-        );
-        let mut row = logits.clone();
-        probabilities(&mut row, &Sampling { top_p: Some(0.76), ..FULL });
-        assert!(row[0] == 0.0 && row[3] > 0.0);
-        let mut row = logits.clone();
-        probabilities(&mut row, &Sampling { temperature: 0.0, ..FULL });
-        assert_eq!(row, [0.0, 1.0, 0.0, 0.0]);
-    }
-    #[test]
-    fn the_tokens_kept_are_the_first_of_all_sorted() {
-        let mut stream = rng::stream(1, Domain::Tests, [2, 3, 4]);
-        for (top_k, top_p) in [
-            (Some(7), None),
-            (None, Some(0.6)),
-            (Some(40), Some(0.99)),
-            (Some(500), None),
-            (None, Some(1.0)),
-        ] {
-            let logits: Vec<f32> =
-                (0..300).map(|_| 6.0 * rng::unit_f64(&mut stream) as f32).collect();
-            let mut p = logits.clone();
-            crate::kernels::softmax_entropy(&mut p, 1.0);
-            let mut sorted: Vec<usize> = (0..300).collect();
-            sorted.sort_by(|&a, &b| p[b].total_cmp(&p[a]));
-            let mut mass = 0.0;
-            sorted.truncate(top_k.unwrap_or(300));
-            sorted.retain(|&token| {
-                let before = mass;
-                mass += f64::from(p[token]);
-                before < top_p.unwrap_or(2.0)
-            });
-            sorted.sort_unstable();
-            let mut row = logits;
-            probabilities(&mut row, &Sampling { top_k, top_p, ..FULL });
-            let kept: Vec<usize> = (0..300).filter(|&token| row[token] > 0.0).collect();
-            assert_eq!(kept, sorted, "top_k {top_k:?}, top_p {top_p:?}");
-            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-        }
-    }
 }

@@ -24,6 +24,14 @@ impl Source {
         }
     }
 
+    /// Bytes of its weights that are on a device already.
+    pub(super) fn bytes_on(&self, device: &Device) -> u64 {
+        match self {
+            Self::Loaded(model) => model.bytes_on(device),
+            Self::Files(_) => 0,
+        }
+    }
+
     /// Loads it as a model without an adapter, with its linear layers in few bits where these are
     /// asked for.
     pub(super) fn load(

@@ -11,7 +11,7 @@ use crate::evaluation::Suite;
 use crate::experiment::Experiment;
 use crate::files::lock::FolderLock;
 use crate::guard;
-use crate::kernels::flush_subnormals;
+use crate::kernels::{flush_subnormals, trim_gpu_memory};
 use crate::metrics::Metric;
 use crate::model::LanguageModel;
 use crate::optim::AdamW;
@@ -58,6 +58,7 @@ pub(super) fn train(
     flush_subnormals();
     let mut manifest = trained.manifest.clone();
     let directory = trained.directory.clone();
+    let device = trained.model.trainable.device().clone();
     let result = guard::unwound(|| {
         let mut app = build_app(trained, snapshots);
         let declared = &app.world().resource::<DeclaredMetrics>().0;
@@ -106,6 +107,8 @@ pub(super) fn train(
         directory.write_manifest(&manifest),
     ];
     let recorded = recorded.into_iter().collect::<Result<()>>();
+    // Everything of the run is dropped by now. What cannot be given back stays for the next one.
+    let _ignored = trim_gpu_memory(&device);
     // Whoever sees the end may continue with the run.
     drop(lock);
     snapshots.update(|snapshot| {

@@ -1,24 +1,26 @@
 //! Finds tensors with values that are not finite.
 
 use crate::error::Result;
+use crate::kernels;
 use candle_core::{DType, Tensor};
 
 /// The name of the first tensor with a NaN or an infinity in it.
 ///
-/// Reads every value once and waits for the device once. It looks at sums, which no NaN or infinity
-/// leaves finite; a sum that overflows counts as well, because weights of that size are lost
-/// anyway.
+/// Reads every value once and waits for the device once. Where there is no kernel for it, it looks
+/// at sums, which no NaN or infinity leaves finite; a sum that overflows counts as well, because
+/// weights of that size are lost anyway.
 pub fn first_not_finite<'name, 'tensor>(
     tensors: impl IntoIterator<Item = (&'name str, &'tensor Tensor)>,
 ) -> Result<Option<&'name str>> {
-    let (mut names, mut sums) = (Vec::new(), Vec::new());
-    for (name, tensor) in tensors {
-        names.push(name);
-        sums.push(tensor.sum_all()?.to_dtype(DType::F32)?);
-    }
-    if sums.is_empty() {
+    let (names, tensors): (Vec<&str>, Vec<&Tensor>) = tensors.into_iter().unzip();
+    if tensors.is_empty() {
         return Ok(None);
     }
+    if kernels::on_gpu(&tensors) {
+        return Ok(kernels::first_not_finite_on_gpu(&tensors)?.map(|place| names[place]));
+    }
+    let sums = tensors.into_iter().map(|tensor| tensor.sum_all()?.to_dtype(DType::F32));
+    let sums = sums.collect::<candle_core::Result<Vec<_>>>()?;
     let sums = Tensor::stack(&sums, 0)?.to_vec1::<f32>()?;
     Ok(names.into_iter().zip(sums).find(|(_, sum)| !sum.is_finite()).map(|(name, _)| name))
 }

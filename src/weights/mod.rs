@@ -117,6 +117,17 @@ impl Weights {
         self.variables.values().map(|variable| variable.elem_count()).sum()
     }
 
+    /// Bytes of those that are on a device.
+    pub(crate) fn bytes_on(&self, device: &Device) -> usize {
+        let tensors = self.variables.values().map(Var::as_tensor);
+        let of_quantised = self.quantised.values().flat_map(|m| [m.codes(), m.scales()]);
+        tensors
+            .chain(of_quantised)
+            .filter(|tensor| tensor.device().same_device(device))
+            .map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes())
+            .sum()
+    }
+
     /// The tensor of that name, followed by gradients.
     pub fn get(&self, name: &str) -> Result<Tensor> {
         self.variable(name).map(|variable| variable.as_tensor().clone())

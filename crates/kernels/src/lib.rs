@@ -46,14 +46,17 @@ mod storage;
 mod subnormals;
 mod tiles;
 mod token_head;
+mod truncated;
 
 pub use attention::{causal_attention, causal_attention_reference};
 pub use bias::{add_bias, add_bias_reference};
 pub use buffers::{Buffers, zeros};
 pub use cuda::{
-    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu, largest_device_head,
+    Parameter, Rule, accumulate, adamw, add_features, applies as on_gpu,
+    first_not_finite as first_not_finite_on_gpu, largest_device_head,
     one_pass_head as one_pass_head_on_gpu, open as open_cuda, peak_memory as peak_gpu_memory,
-    squared_norms,
+    squared_norms, trim_memory as trim_gpu_memory, truncated_draws as truncated_draws_on_gpu,
+    unused_memory as unused_gpu_memory, without_kernels,
 };
 pub use decode_attention::{Heads, PAGE, Page, paged_attention};
 pub use decoder_layer::{LayerShape, Saved};
@@ -81,3 +84,4 @@ pub use token_head::{
     TokenHead, TokenStatistics, rows_per_device_slice, rows_per_slice, softmax_entropy,
     token_logprob_entropy, token_logprob_entropy_reference, token_statistics,
 };
+pub use truncated::{Truncation, truncated_probabilities};

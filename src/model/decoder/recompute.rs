@@ -62,17 +62,14 @@ impl Decoder {
         while let Some(input) = inputs.pop() {
             let input = Var::from_tensor(&input)?;
             let output = self.layer(inputs.len(), input.as_tensor(), &tokens)?;
-            let mut store = (output * &gradient)?.sum_all()?.backward()?;
+            // Backward begins with ones, so the products need not be added up.
+            let mut store = (output * &gradient)?.backward()?;
             gradient = taken(&mut store, &input)?;
             each(&store)?;
         }
         let embedded = self.embed(&tokens.ids)?;
         // Frozen embeddings, under an adapter, have no gradient.
-        if embedded.track_op() {
-            each(&(embedded * &gradient)?.sum_all()?.backward()?)
-        } else {
-            Ok(())
-        }
+        if embedded.track_op() { each(&(embedded * &gradient)?.backward()?) } else { Ok(()) }
     }
 }
 

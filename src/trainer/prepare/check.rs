@@ -20,6 +20,8 @@ pub(super) struct Checked {
     pub(super) suites: Vec<Suite>,
     /// Tokens of the longest prompt of the task.
     pub(super) longest_prompt: usize,
+    /// What there is to warn of about the device.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Resolved {
@@ -28,7 +30,8 @@ impl Resolved {
     pub(super) fn check(mut self) -> Result<Checked> {
         let experiment = &mut self.experiment;
         settle_sources(experiment, self.brought.model.is_some())?;
-        let device = open_device(experiment.device)?;
+        let mut warnings = Vec::new();
+        let device = open_device(experiment.device, |warning| warnings.push(warning))?;
         let source = match self.brought.model.take() {
             Some(model) => Source::Loaded(Box::new(model)),
             None => Source::Files(Box::new(ModelFiles::open(&experiment.model)?)),
@@ -43,7 +46,7 @@ impl Resolved {
         let longest_prompt = tasks::check_length(task.as_ref(), experiment.seed, tokenizer, room)?;
         let suites = Suite::all(&experiment.evaluations, &task, tokenizer, Some(room))?;
         suites.iter().try_for_each(|suite| suite.check_length(tokenizer, room))?;
-        Ok(Checked { resolved: self, device, source, task, suites, longest_prompt })
+        Ok(Checked { resolved: self, device, source, task, suites, longest_prompt, warnings })
     }
 }
 

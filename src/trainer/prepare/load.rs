@@ -47,13 +47,13 @@ impl Planned {
     pub(super) fn load(self) -> Result<Loaded> {
         let Self { checked, settled, checkpoint_bytes, warning } = self;
         let step = checked.resolved.step();
-        let Checked { resolved, device, source, task, suites, .. } = checked;
+        let Checked { resolved, device, source, task, suites, mut warnings, .. } = checked;
         let Resolved { experiment, resumed, brought } = resolved;
         let dtype = data_type(experiment.precision);
 
         let model_before = hash_before(&experiment, resumed.as_ref(), &source, &device)?;
         let base = source.load(dtype, &device, experiment.quantize_base)?;
-        let mut warnings = notes(base.notes(), &suites, task.as_ref());
+        warnings.extend(notes(base.notes(), &suites, task.as_ref()));
 
         let held = resumed.as_ref().map(|resumed| &resumed.held);
         let inputs = Inputs::new(&experiment, &base, task.as_ref(), &suites, held)?

@@ -24,7 +24,10 @@ impl Checked {
     /// Settles what the experiment leaves to the plan, and refuses what there is no room for.
     pub(super) fn plan(mut self, runs: &Path) -> Result<Planned> {
         let (shape, _) = self.source.parts();
-        let (is_cpu, available) = (self.device.is_cpu(), machine::available(&self.device));
+        let is_cpu = self.device.is_cpu();
+        // Weights that are there already are part of what the run needs, and not free any more.
+        let held = self.source.bytes_on(&self.device);
+        let available = machine::available(&self.device).map(|free| free + held);
         let experiment = &mut self.resolved.experiment;
         let plan = Plan::new(experiment, shape, self.longest_prompt, is_cpu, available);
         plan.check(experiment, &machine::device_name(&self.device))?;

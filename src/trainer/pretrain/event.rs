@@ -7,6 +7,8 @@ use crate::run::EvaluationRecord;
 pub enum PretrainEvent<'a> {
     /// What an earlier try left cannot be used; why.
     BeginsAnew(&'a str),
+    /// What there is to warn of.
+    Warning(&'a str),
     /// Training continues after this step, where an earlier try was when it ended.
     Continues(u64),
     /// A step was made.

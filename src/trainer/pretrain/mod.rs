@@ -35,7 +35,7 @@ const SAVE_INTERVAL: Duration = Duration::from_mins(5);
 /// Trains a base model and writes it, with its model card, into the folder that the experiment
 /// names. A try that was killed is continued by the next one. `tell` is called with what happens.
 pub fn pretrain(config: &Pretrain, mut tell: impl FnMut(PretrainEvent<'_>)) -> Result<()> {
-    let subject = Subject::new(config)?;
+    let subject = Subject::new(config, |warning| tell(PretrainEvent::Warning(&warning)))?;
     // Weights, masters and moments twice while one save replaces another, and the weights of the
     // model itself.
     let bytes = (subject.model.parameter_count() * (2 * (4 + 12) + 4)) as u64;
@@ -83,8 +83,8 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// Makes the model. Refuses problems that are too long for it, before any work.
-    fn new(config: &'a Pretrain) -> Result<Self> {
-        let device = open_device(config.device)?;
+    fn new(config: &'a Pretrain, warn: impl FnMut(String)) -> Result<Self> {
+        let device = open_device(config.device, warn)?;
         let words: Vec<&str> = config.words.iter().map(String::as_str).collect();
         let tokenizer = TextTokenizer::bytes_and_words(&words)?;
         let task = tasks::build(&config.task, &tokenizer, None)?;

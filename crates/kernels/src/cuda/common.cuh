@@ -43,6 +43,9 @@ struct __align__(16) Vector {
     scalar at[PACK];
 };
 
+// How many of the PACK scalars from place i on are among the first n.
+__device__ __forceinline__ int left_of(size_t n, size_t i) { return n - i < PACK ? (int)(n - i) : PACK; }
+
 // The first `count` of PACK scalars from p on, zeros after them.
 __device__ __forceinline__ void load(float* values, const scalar* p, int count) {
     if (count >= PACK && ((size_t)p & 15) == 0) {

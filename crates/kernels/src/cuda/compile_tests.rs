@@ -12,6 +12,7 @@ fn every_program_compiles_for_every_generation() {
         &attention::PROGRAM,
         &decode_attention::PROGRAM,
         &decode_layer::PROGRAM,
+        &finite::PROGRAM,
         &gated::PROGRAM,
         &nf4::PROGRAM,
         &one_pass_head::PROGRAM,
@@ -20,6 +21,7 @@ fn every_program_compiles_for_every_generation() {
         &rotary::PROGRAM,
         &rows::PROGRAM,
         &token_head::PROGRAM,
+        &truncated::PROGRAM,
     ];
     let sources =
         std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda")).unwrap();

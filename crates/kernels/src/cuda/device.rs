@@ -75,21 +75,58 @@ pub fn peak_memory(device: &Device) -> Result<Option<u64>> {
     let Device::Cuda(device) = device else { return Ok(None) };
     let Some(pool) = pool(device)? else { return Ok(None) };
     let attribute = driver::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
-    let failed = |e: DriverError| Error::msg(format!("the device does not tell its memory: {e}"));
-    let (mut bytes, mut reset) = (0u64, 0u64);
+    let bytes = attribute_of(pool, attribute)?;
+    let mut reset = 0u64;
     #[allow(unsafe_code, reason = "the driver's interface")]
     // SAFETY: the pool belongs to an open device, the attribute is a 64-bit number, and setting it
     // to zero is how it is reset.
-    unsafe {
-        driver::cuMemPoolGetAttribute(pool, attribute, (&raw mut bytes).cast())
-            .result()
-            .map_err(failed)?;
-        driver::cuMemPoolSetAttribute(pool, attribute, (&raw mut reset).cast())
-            .result()
-            .map_err(failed)?;
-    }
+    unsafe { driver::cuMemPoolSetAttribute(pool, attribute, (&raw mut reset).cast()) }
+        .result()
+        .map_err(untold)?;
     Ok(Some(bytes))
 }
+
+/// Bytes that the device's memory pool holds and no tensor uses. The driver counts them as taken,
+/// but tensors of this program get them. Nothing for other devices.
+pub fn unused_memory(device: &Device) -> Result<Option<u64>> {
+    let Device::Cuda(device) = device else { return Ok(None) };
+    let Some(pool) = pool(device)? else { return Ok(None) };
+    let of = |attribute| attribute_of(pool, attribute);
+    let reserved = of(driver::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
+    let used = of(driver::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?;
+    Ok(Some(reserved.saturating_sub(used)))
+}
+
+/// Gives what the device's memory pool holds and no tensor uses back to the driver, for other
+/// programs. Does nothing for other devices.
+pub fn trim_memory(device: &Device) -> Result<()> {
+    let Device::Cuda(device) = device else { return Ok(()) };
+    let Some(pool) = pool(device)? else { return Ok(()) };
+    // What has been freed counts as unused when the stream has come that far.
+    device.cuda_stream().synchronize().map_err(Error::wrap)?;
+    #[allow(unsafe_code, reason = "the driver's interface")]
+    // SAFETY: the pool belongs to an open device, and memory in use stays.
+    unsafe { driver::cuMemPoolTrimTo(pool, 0) }.result().map_err(Error::wrap)
+}
+
+/// An attribute of a pool that is a 64-bit number.
+fn attribute_of(pool: driver::CUmemoryPool, attribute: driver::CUmemPool_attribute) -> Result<u64> {
+    let mut value = 0u64;
+    #[allow(unsafe_code, reason = "the driver's interface")]
+    // SAFETY: the pool belongs to an open device, and those who call ask for attributes that are
+    // 64-bit numbers.
+    unsafe { driver::cuMemPoolGetAttribute(pool, attribute, (&raw mut value).cast()) }
+        .result()
+        .map_err(untold)?;
+    Ok(value)
+}
+
+fn untold(error: DriverError) -> Error {
+    Error::msg(format!("the device does not tell its memory: {error}"))
+}
+
+/// The first generation with what the kernels use.
+const OLDEST: i32 = 8;
 
 /// Compute capability, major and minor.
 fn capability(device: &CudaDevice) -> Result<(i32, i32)> {
@@ -106,7 +143,20 @@ fn capability(device: &CudaDevice) -> Result<(i32, i32)> {
 
 /// Whether the device is new enough (tensor cores for `bf16`).
 pub(super) fn has_kernels(device: &CudaDevice) -> bool {
-    capability(device).is_ok_and(|(major, _)| major >= 8)
+    capability(device).is_ok_and(|(major, _)| major >= OLDEST)
+}
+
+/// Why a CUDA device is computed on with candle's plain operations in place of the kernels, where it
+/// is.
+pub fn without_kernels(device: &Device) -> Option<String> {
+    let Device::Cuda(device) = device else { return None };
+    match capability(device) {
+        Ok((major, _)) if major >= OLDEST => None,
+        Ok((major, minor)) => Some(format!(
+            "the kernels need compute capability {OLDEST}.0, and it has {major}.{minor}"
+        )),
+        Err(error) => Some(format!("it does not tell its compute capability: {error}")),
+    }
 }
 
 /// Compiles a variant for an architecture; returns PTX. `compute_80` is a virtual one, whose PTX
@@ -237,9 +287,15 @@ pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> 
         }
         bail!("an empty product {m} x {k} x {n}");
     }
-    let kind = match a.dtype() {
-        DType::BF16 => cublas::cudaDataType::CUDA_R_16BF,
-        DType::F32 => cublas::cudaDataType::CUDA_R_32F,
+    // Tensor cores would round factors of `f32` to ten bits.
+    let (kind, algorithm) = match a.dtype() {
+        DType::BF16 => (
+            cublas::cudaDataType::CUDA_R_16BF,
+            cublas::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT_TENSOR_OP,
+        ),
+        DType::F32 => {
+            (cublas::cudaDataType::CUDA_R_32F, cublas::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT)
+        }
         other => bail!("no product of {other:?}"),
     };
     let Device::Cuda(device) = c.device() else {
@@ -277,7 +333,7 @@ pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> 
             cublas::cudaDataType::CUDA_R_32F,
             n as i32,
             cublas::cublasComputeType_t::CUBLAS_COMPUTE_32F,
-            cublas::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT_TENSOR_OP,
+            algorithm,
         )
     }
     .map_err(Error::wrap)

@@ -192,6 +192,7 @@ inline unsigned __ballot_sync(unsigned, int predicate) {
     return ballot;
 }
 inline int __ffs(unsigned x) { return __builtin_ffs(x); }
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __clz(unsigned x) { return x ? __builtin_clz(x) : 32; }
 
 inline float __int_as_float(int x) {

@@ -28,7 +28,7 @@ fn kernels(activation: Activation) -> [&'static str; 2] {
 
 /// [`crate::gated`] on a GPU.
 pub(crate) fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Result<Tensor> {
-    if gate.shape() != up.shape() || gate.elem_count() > u32::MAX as usize {
+    if gate.shape() != up.shape() {
         bail!("gated activation of {:?} and {:?}", gate.shape(), up.shape());
     }
     let (gate, up) = (aligned(gate)?, aligned(up)?);
@@ -37,11 +37,11 @@ pub(crate) fn gated(gate: &Tensor, up: &Tensor, activation: Activation) -> Resul
         let d_gate = uninitialised(gate.shape(), gate.dtype(), gate.device())?;
         let d_up = uninitialised(gate.shape(), gate.dtype(), gate.device())?;
         let grad = aligned(grad)?;
-        let arguments = arguments![gate, up, &grad, &d_gate, &d_up, gate.elem_count()];
+        let arguments = arguments![gate, up, &grad, &d_gate, &d_up, gate.elem_count() as u64];
         launch(PROGRAM.of(gate.dtype()), backward, blocks(gate), 256, arguments)?;
         Ok([Some(d_gate), Some(d_up)])
     })?;
-    let arguments = arguments![&gate, &up, &y, gate.elem_count()];
+    let arguments = arguments![&gate, &up, &y, gate.elem_count() as u64];
     launch(PROGRAM.of(gate.dtype()), forward, blocks(&gate), 256, arguments)?;
     Ok(y)
 }

@@ -72,7 +72,8 @@ pub(super) fn uninitialised(
 pub(super) fn aligned(tensor: &Tensor) -> Result<Tensor> {
     let tensor = tensor.contiguous()?;
     let offset = tensor.layout().start_offset() * tensor.dtype().size_in_bytes();
-    if offset.is_multiple_of(16) { Ok(tensor) } else { tensor.copy() }
+    // `Tensor::copy` copies what the tensor is a part of, and so begins where that one began.
+    if offset.is_multiple_of(16) { Ok(tensor) } else { tensor.force_contiguous() }
 }
 
 /// c = a b, or c += a b: a (m, k) and b (k, n) of one type, row-major or transposed, c (m, n)
@@ -95,4 +96,22 @@ pub(super) fn multiply(c: &Tensor, a: &Tensor, b: &Tensor, accumulate: bool) -> 
     }
     let product = a.to_dtype(DType::F32)?.matmul(&b.to_dtype(DType::F32)?)?;
     c.slice_set(&if accumulate { (c + product)? } else { product }, 0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::check::random;
+    use super::*;
+
+    #[test]
+    fn a_part_that_begins_anywhere_gets_memory_of_its_own() {
+        let all = random(&[40], 1);
+        let part = all.narrow(0, 3, 20).unwrap();
+        let found = aligned(&part).unwrap();
+        // A copy of what it is a part of would begin at the same place.
+        assert_eq!(found.layout().start_offset(), 0);
+        assert_eq!(found.to_vec1::<f32>().unwrap(), part.to_vec1::<f32>().unwrap());
+        let part = all.narrow(0, 4, 20).unwrap();
+        assert_eq!(aligned(&part).unwrap().id(), part.id());
+    }
 }

@@ -14,6 +14,7 @@ mod attention;
 mod attention_blocks;
 mod decode_attention;
 mod decode_layer;
+mod finite;
 mod gated;
 #[cfg_attr(
     not(any(feature = "cuda", test)),
@@ -35,6 +36,7 @@ mod rms_norm;
 mod rotary;
 mod rows;
 mod token_head;
+mod truncated;
 
 #[cfg(all(test, feature = "cuda"))]
 mod compile_tests;
@@ -50,7 +52,8 @@ pub(super) use attention::causal_attention;
 pub use attention::largest_head as largest_device_head;
 pub(super) use decode_attention::grouped_attention;
 pub(super) use decode_layer::{gated_joined, place_heads};
-pub use device::{open, peak_memory};
+pub use device::{open, peak_memory, trim_memory, unused_memory, without_kernels};
+pub use finite::first_not_finite;
 pub(super) use gated::gated;
 pub(super) use linear::linear;
 pub(super) use nf4::nf4_dequantize;
@@ -60,6 +63,7 @@ pub(super) use rms_norm::rms_norm;
 pub(super) use rotary::rotary_embedding;
 pub(crate) use rows::gather_rows;
 pub(super) use token_head::token_logprob_entropy;
+pub use truncated::truncated_draws;
 
 use candle_core::{DType, Tensor};
 

@@ -22,7 +22,7 @@ extern "C" __global__ void nf4_decode(const unsigned char* codes, const float* s
     __syncthreads();
     size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
     if (i >= n) return;
-    int count = n - i < PACK ? (int)(n - i) : PACK;
+    int count = left_of(n, i);
     const unsigned char* from = codes + i / 2;
     unsigned bytes = 0;
     if (count == PACK && ((size_t)from & (sizeof(Bytes) - 1)) == 0) {

@@ -12,3 +12,20 @@ pub fn open(ordinal: usize) -> Result<Device> {
 pub fn peak_memory(_: &Device) -> Result<Option<u64>> {
     Ok(None)
 }
+
+/// Nothing.
+#[allow(clippy::unnecessary_wraps, reason = "as with devices")]
+pub fn unused_memory(_: &Device) -> Result<Option<u64>> {
+    Ok(None)
+}
+
+/// Nothing.
+#[allow(clippy::unnecessary_wraps, reason = "as with devices")]
+pub fn trim_memory(_: &Device) -> Result<()> {
+    Ok(())
+}
+
+/// Nothing: other devices are not asked for kernels.
+pub fn without_kernels(_: &Device) -> Option<String> {
+    None
+}

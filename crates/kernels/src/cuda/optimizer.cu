@@ -5,7 +5,7 @@ extern "C" __global__ void accumulate(float* sum, const scalar* grad, size_t n) 
     size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * PACK;
     if (i >= n) return;
     float g[PACK];
-    int count = n - i < PACK ? (int)(n - i) : PACK;
+    int count = left_of(n, i);
     load(g, grad + i, count);
 #pragma unroll
     for (int j = 0; j < PACK; j++) {
@@ -16,11 +16,15 @@ extern "C" __global__ void accumulate(float* sum, const scalar* grad, size_t n) 
 #define THREADS 256
 
 // partial[block] = sum of squares of the block's share.
-extern "C" __global__ void __launch_bounds__(THREADS) squares(const float* x, double* partial, size_t n) {
+extern "C" __global__ void __launch_bounds__(THREADS) squares(const scalar* x, double* partial, size_t n) {
     __shared__ double sums[THREADS / WARP];
     double sum = 0.0;
-    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (size_t)gridDim.x * THREADS)
-        sum += (double)x[i] * x[i];
+    for (size_t i = ((size_t)blockIdx.x * THREADS + threadIdx.x) * PACK; i < n; i += (size_t)gridDim.x * THREADS * PACK) {
+        float values[PACK];
+        load(values, x + i, left_of(n, i));
+#pragma unroll
+        for (int j = 0; j < PACK; j++) sum += (double)values[j] * values[j];
+    }
     for (int d = WARP / 2; d > 0; d /= 2) sum += __shfl_xor_sync(FULL, sum, d);
     if (threadIdx.x % WARP == 0) sums[threadIdx.x / WARP] = sum;
     __syncthreads();

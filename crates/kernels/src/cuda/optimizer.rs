@@ -11,8 +11,10 @@ pub(super) static PROGRAM: Program = Program {
 
 const THREADS: usize = 256;
 
-/// Blocks that share a sum of squares.
-const PARTS: usize = 64;
+/// Most blocks that share a sum of squares, which keep every GPU busy, and the fewest elements that
+/// are worth a block.
+const MOST_PARTS: usize = 1024;
+const PART: usize = 32 * THREADS;
 
 /// sum += grad: `sum` in `f32`, `grad` of either type.
 pub fn accumulate(sum: &Tensor, grad: &Tensor) -> Result<()> {
@@ -32,19 +34,26 @@ pub fn accumulate(sum: &Tensor, grad: &Tensor) -> Result<()> {
 
 /// The sum of squares of each tensor (`f32`), with one wait for the device.
 pub fn squared_norms<'a>(tensors: impl ExactSizeIterator<Item = &'a Tensor>) -> Result<Vec<f64>> {
-    let mut partial = None;
-    let count = tensors.len();
-    for (i, tensor) in tensors.enumerate() {
-        let partial = match &partial {
-            Some(partial) => partial,
-            None => partial.insert(uninitialised((count, PARTS), DType::F64, tensor.device())?),
-        };
-        let own = partial.narrow(0, i, 1)?;
-        let arguments = arguments![tensor, &own, tensor.elem_count() as u64];
-        launch(PROGRAM.of(DType::F32), "squares", [PARTS, 1], THREADS, arguments)?;
+    let tensors: Vec<&Tensor> = tensors.collect();
+    let parts = |tensor: &Tensor| tensor.elem_count().div_ceil(PART).min(MOST_PARTS);
+    let Some(first) = tensors.first() else { return Ok(Vec::new()) };
+    let all = tensors.iter().map(|tensor| parts(tensor)).sum::<usize>();
+    let partial = uninitialised(all, DType::F64, first.device())?;
+    let mut at = 0;
+    for tensor in &tensors {
+        let own = partial.narrow(0, at, parts(tensor))?;
+        let arguments = arguments![*tensor, &own, tensor.elem_count() as u64];
+        launch(PROGRAM.of(DType::F32), "squares", [parts(tensor), 1], THREADS, arguments)?;
+        at += parts(tensor);
     }
-    let partial = partial.map_or_else(|| Ok(Vec::new()), |partial| partial.to_vec2::<f64>())?;
-    Ok(partial.into_iter().map(|parts| parts.iter().sum()).collect())
+    let partial = partial.to_vec1::<f64>()?;
+    let mut rest = partial.as_slice();
+    let sums = tensors.iter().map(|tensor| {
+        let (own, others) = rest.split_at(parts(tensor));
+        rest = others;
+        own.iter().sum()
+    });
+    Ok(sums.collect())
 }
 
 /// One parameter and its state: the weight in the model's type, all else in `f32`.
@@ -163,7 +172,8 @@ mod tests {
             accumulate(&sum, &grad).unwrap();
             assert!(difference(&sum, &expected) < 1e-6);
         }
-        let tensors = [random(&[3, 5], 1), random(&[20_000], 2)];
+        // One block, several, and one element more than a block's.
+        let tensors = [random(&[3, 5], 1), random(&[20_003], 2), random(&[PART + 1], 3)];
         for (tensor, found) in tensors.iter().zip(squared_norms(tensors.iter()).unwrap()) {
             let expected: f64 = values(tensor).iter().map(|&x| f64::from(x) * f64::from(x)).sum();
             assert!((found - expected).abs() < 1e-9 * expected);
