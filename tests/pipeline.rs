@@ -132,6 +132,7 @@ fn a_run_folder_holds_all_that_was_promised() {
     resolved.objective.micro_batch_tokens = Some(2048);
     resolved.objective.recompute_layers = Some(false);
     resolved.objective.offload_reference = Some(false);
+    resolved.objective.traced_groups = Some(resolved.rollout.prompts_per_step);
     resolved.rollout.groups_at_a_time = Some(resolved.rollout.prompts_per_step);
     assert_eq!(experiment::read::<Experiment>(&folder.join("experiment.ron")).unwrap(), resolved);
 

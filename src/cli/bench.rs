@@ -85,6 +85,10 @@ pub(super) struct BenchArguments {
     /// Trains an adapter (LoRA) of this rank on all linear layers; all weights where it is left out.
     #[arg(long, value_name = "R", value_parser = whole::<usize>(1, 4096))]
     lora_rank: Option<usize>,
+
+    /// Groups whose forward pass is kept from sampling (all that fit)
+    #[arg(long)]
+    traced_groups: Option<usize>,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
     device: DeviceChoice,
@@ -172,6 +176,7 @@ impl BenchArguments {
             experiment.adapter =
                 Adapter::Lora(LoraConfig { rank, alpha: rank as f64, ..LoraConfig::default() });
         }
+        experiment.objective.traced_groups = self.traced_groups;
         experiment.rollout.prompts_per_step = self.prompts;
         experiment.rollout.group_size = self.group;
         experiment.rollout.max_new_tokens = self.new_tokens;

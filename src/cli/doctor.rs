@@ -188,8 +188,13 @@ fn examine(
         "chosen",
         format!(
             "rollout.groups_at_a_time={}, objective.micro_batch_tokens={}, \
-             objective.recompute_layers={}, objective.offload_reference={}",
-            workload.groups, workload.micro_batch_tokens, workload.recompute, is_offloaded
+             objective.recompute_layers={}, objective.offload_reference={}, \
+             objective.traced_groups={}",
+            workload.groups,
+            workload.micro_batch_tokens,
+            workload.recompute,
+            is_offloaded,
+            workload.traced_groups
         ),
     );
     describe(report, estimate);
@@ -211,6 +216,7 @@ fn examine(
         "micro_batch_tokens": workload.micro_batch_tokens,
         "recompute_layers": workload.recompute,
         "offload_reference": is_offloaded,
+        "traced_groups": workload.traced_groups,
         "remedies": if plan.fits() { Vec::new() } else { plan.remedies(experiment) },
     });
     if let serde_json::Value::Object(fields) = json {
@@ -241,6 +247,7 @@ fn describe(report: &mut Report, estimate: &Estimate) {
         ("one layer's backward", estimate.layer),
         ("the embeddings' backward", estimate.embeddings),
         ("kept for the next step", estimate.kept),
+        ("forward passes kept from sampling", estimate.traces),
     ] {
         report.memory(name, bytes);
     }

@@ -57,6 +57,10 @@ pub struct Workload {
     pub micro_batch_tokens: usize,
     /// Whether layers are computed again in backward.
     pub recompute: bool,
+    /// Groups whose forward pass is kept from sampling.
+    pub traced_groups: usize,
+    /// Whether more groups than `prompts` may be sampled in a step.
+    pub samples_again: bool,
 }
 
 /// Bytes by what they are for.
@@ -94,6 +98,8 @@ pub struct Estimate {
     /// What gradients are computed in that stays there for the next step: their sums, activations,
     /// and all of a layer's backward or the head's, where layers run without a graph.
     pub kept: u64,
+    /// What sampling keeps of its forward pass for backward.
+    pub traces: u64,
 }
 
 impl Estimate {
@@ -127,7 +133,7 @@ impl Estimate {
 
     /// What is there in every phase.
     fn resident(&self) -> u64 {
-        self.program + self.weights + self.decoded + self.reference + self.optimizer
+        self.program + self.weights + self.decoded + self.reference + self.optimizer + self.traces
     }
 }
 
@@ -173,6 +179,12 @@ impl Workload {
             new_tokens: rollout.max_new_tokens,
             micro_batch_tokens: experiment.objective.micro_batch_tokens(),
             recompute: experiment.objective.recompute_layers.unwrap_or(false),
+            traced_groups: if on_cpu && experiment.precision == Precision::F32 {
+                experiment.objective.traced_groups().min(rollout.prompts_per_step)
+            } else {
+                0
+            },
+            samples_again: rollout.dynamic.is_some(),
         }
     }
 
@@ -186,7 +198,7 @@ impl Workload {
     }
 
     /// Whether layers run forward and backward without a graph.
-    fn is_layerwise(&self) -> bool {
+    pub(super) fn is_layerwise(&self) -> bool {
         self.on_cpu && self.precision == Precision::F32
     }
 
@@ -393,6 +405,9 @@ impl Workload {
         let stray = self.stray_of_batch();
         let (activations, again, stray) = if self.recompute {
             (inputs, layer, stray)
+        } else if self.traced_groups >= self.prompts && !self.samples_again {
+            // What traces have of one layer is put together for it.
+            (inputs / (layers + 1), layer, stray)
         } else {
             (layers * layer + inputs / (layers + 1), 0, layers * stray)
         };
@@ -424,6 +439,8 @@ impl Workload {
         };
         let bytes = |count: usize| count as u64;
         let backward = again + stray + self.backward_of_batch() + in_work;
+        // Nothing is computed of a completion's last token.
+        let seen = self.prompt + self.group_size * self.new_tokens.saturating_sub(1);
         Estimate {
             program: PROGRAM[usize::from(!self.on_cpu)],
             weights: bytes(
@@ -460,6 +477,7 @@ impl Workload {
             } else {
                 0
             },
+            traces: bytes(self.traced_groups * seen * shape.record_len() * element),
         }
     }
 
@@ -543,6 +561,8 @@ pub(super) mod tests {
             new_tokens: 1000,
             micro_batch_tokens: 4096,
             recompute: true,
+            traced_groups: 0,
+            samples_again: false,
         }
     }
 
@@ -674,6 +694,23 @@ pub(super) mod tests {
         assert_eq!(resident.sampling() - offloaded.sampling(), resident.reference);
         assert!(offloaded.asked > resident.reference && offloaded.asking() < offloaded.update());
         assert!(offloaded.peak() < resident.peak());
+    }
+
+    /// Two groups of 16 completions, of which the last token of 1000 is not read, and their prompts;
+    /// with all groups, one layer's activations are there at a time.
+    #[test]
+    fn a_trace_is_all_that_backward_needs_of_the_layers() {
+        let plain = Workload { recompute: false, ..workload(Precision::F32, true) };
+        let of = |traced_groups| Workload { traced_groups, ..plain.clone() }.estimate();
+        let token = 28 * (2 * 2048 + 2 * 16 * 128 + 2 * 8 * 128 + 2 * 6144) + 2048;
+        assert_eq!(of(2).traces, 4 * 2 * (200 + 16 * 999) * token);
+        assert_eq!(of(2).activations, of(0).activations);
+        let one_layer = (of(0).activations - of(16).activations) / 28;
+        assert_eq!(of(16).layer, of(0).layer + one_layer);
+        let dynamic = Workload { traced_groups: 16, samples_again: true, ..plain.clone() };
+        assert_eq!(dynamic.estimate().activations, of(0).activations);
+        let more = |estimate: Estimate| estimate.sampling() - of(0).sampling();
+        assert_eq!(more(of(2)), of(2).traces);
     }
 
     /// 16 groups of 16 completions of 1000 tokens, and 16 prompts of 200.

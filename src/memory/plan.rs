@@ -13,6 +13,9 @@ use crate::model::DecoderSpec;
 /// other programs keep running.
 const USABLE: f64 = 0.9;
 
+/// The share of it that a run may fill where it keeps forward passes, which only makes it faster.
+const TRACED: f64 = 0.5;
+
 /// Tokens of a micro-batch on a GPU that has room for more than it needs, the largest first. Products
 /// with more rows are nearer to what a GPU can do, and every micro-batch reads and writes the sums of
 /// all gradients once.
@@ -36,7 +39,8 @@ impl Plan {
     /// The plan of an experiment with prompts of at most `prompt` tokens. Settings that the
     /// experiment gives stay; the others are those that need least recomputation and most
     /// completions at a time of those that fit, or the ones that need least memory. Where a GPU then
-    /// has memory to spare, micro-batches are larger.
+    /// has memory to spare, micro-batches are larger; on the CPU forward passes are kept from
+    /// sampling.
     pub fn new(
         experiment: &Experiment,
         shape: &DecoderSpec,
@@ -81,7 +85,8 @@ impl Plan {
             }
         }
         if !on_cpu && objective.micro_batch_tokens.is_none() && available.is_some() {
-            // No larger ones are worth it to compute layers again or to move the reference.
+            // With the other settings as they are: no larger ones are worth it to compute layers
+            // again or to move the reference.
             let large = LARGE_MICRO_BATCHES
                 .map(|micro_batch_tokens| Workload { micro_batch_tokens, ..workload.clone() });
             if workload.micro_batch_tokens == MICRO_BATCH_TOKENS
@@ -95,6 +100,19 @@ impl Plan {
             while workload.groups > 1 && !fits(&workload, Estimate::sampling) {
                 workload.groups -= 1;
             }
+        }
+        let may_trace = workload.is_layerwise() && !workload.recompute && objective.passes() == 1;
+        if objective.traced_groups.is_none() && may_trace {
+            // Halves, so that a little more or less memory rarely makes another choice: it moves the
+            // last bits of the results.
+            let choices = std::iter::successors(Some(workload.prompts), |groups| Some(groups / 2));
+            workload.traced_groups = choices
+                .take_while(|&groups| groups > 0)
+                .find(|&traced_groups| {
+                    let peak = Workload { traced_groups, ..workload.clone() }.estimate().peak();
+                    available.is_none_or(|available| peak as f64 <= TRACED * available as f64)
+                })
+                .unwrap_or(0);
         }
         let estimate = workload.estimate();
         Self { workload, estimate, available }
@@ -114,6 +132,7 @@ impl Plan {
             .objective
             .offload_reference
             .get_or_insert(self.workload.reference == Reference::Offloaded);
+        experiment.objective.traced_groups.get_or_insert(self.workload.traced_groups);
     }
 
     /// Changes of settings, one at a time, with which the run would fit; the gentlest first. Where
@@ -130,6 +149,12 @@ impl Plan {
             changes.push((
                 "rollout.groups_at_a_time=1".to_string(),
                 Box::new(|e| e.rollout.groups_at_a_time = None),
+            ));
+        }
+        if workload.traced_groups > 0 {
+            changes.push((
+                "objective.traced_groups=0".to_string(),
+                Box::new(|e| e.objective.traced_groups = Some(0)),
             ));
         }
         if experiment.objective.recompute_layers == Some(false) {
@@ -256,8 +281,15 @@ mod tests {
             (8192, false, Resident),
             (4096, false, Resident),
             (4096, false, Offloaded),
+            (16384, true, Resident),
+            (8192, true, Resident),
             (4096, true, Resident),
+            (16384, true, Offloaded),
+            (8192, true, Offloaded),
             (4096, true, Offloaded),
+            (2048, true, Offloaded),
+            (1024, true, Offloaded),
+            (512, true, Offloaded),
         ];
         assert_eq!(found, wanted);
         let on_cpu = plan(&experiment(), 24.0, true).workload.reference;
@@ -290,6 +322,43 @@ mod tests {
         let shape = super::super::estimate::tests::qwen3_1_7b();
         let unknown = Plan::new(&experiment(), &shape, 200, false, None);
         assert_eq!(choice(&unknown), (4096, false, Resident));
+    }
+
+    /// Forward passes are kept where half of the memory stays free, and where they are of use.
+    #[test]
+    fn forward_passes_are_kept_where_there_is_room_for_them() {
+        let mut experiment = experiment();
+        experiment.precision = Precision::F32;
+        let traced = |experiment: &Experiment, gib, on_cpu| {
+            plan(experiment, gib, on_cpu).workload.traced_groups
+        };
+        let mut found = Vec::new();
+        for gib in (30..1400).rev() {
+            let plan = plan(&experiment, f64::from(gib), true);
+            let half = 0.5 * plan.available.unwrap() as f64;
+            found.push(plan.workload.traced_groups);
+            found.dedup();
+            assert!(plan.workload.traced_groups == 0 || plan.estimate.peak() as f64 <= half);
+        }
+        assert_eq!(found, [16, 8, 4, 2, 1, 0]);
+        assert_eq!(traced(&experiment, 1000.0, false), 0, "a GPU");
+        let unknown =
+            Plan::new(&experiment, &super::super::estimate::tests::qwen3_1_7b(), 200, true, None);
+        assert_eq!(unknown.workload.traced_groups, 16);
+        let with = |change: fn(&mut Experiment)| {
+            let mut changed = experiment.clone();
+            change(&mut changed);
+            traced(&changed, 1400.0, true)
+        };
+        assert_eq!(with(|e| e.precision = Precision::Bf16), 0);
+        assert_eq!(with(|e| e.objective.epochs = 2), 0);
+        assert_eq!(with(|e| e.objective.minibatches = 2), 0);
+        assert_eq!(with(|e| e.objective.recompute_layers = Some(true)), 0);
+        assert_eq!(with(|e| e.objective.traced_groups = Some(3)), 3);
+
+        experiment.objective.traced_groups = Some(16);
+        let remedies = plan(&experiment, 60.0, true).remedies(&experiment);
+        assert_eq!(remedies[0], "objective.traced_groups=0");
     }
 
     /// What a run began with is written down, and holds where there is more memory or less on resume.

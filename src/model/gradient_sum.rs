@@ -3,7 +3,7 @@
 //! On the CPU in `f32` they are computed layer by layer, without a graph ([`LayerSums`]). Any other
 //! network goes through candle's graph as a whole.
 
-use super::decoder::{Decoder, FusedBackward, LayerInputs, LayerSums};
+use super::decoder::{Decoder, FusedBackward, LayerInputs, LayerSums, Trace};
 use super::responses::ResponseBatch;
 use crate::error::{Error, Result};
 use crate::kernels::Buffers;
@@ -87,6 +87,23 @@ impl<'a> GradientSum<'a> {
             Sums::Graph(_) => (network.response_logprobs(&batch, temperature)?, ForBackward::Graph),
         };
         Ok(ForwardPass { batch, statistics, saved })
+    }
+
+    /// [`Self::forward`] of responses that have just been sampled, from their traces instead of
+    /// another forward pass. `statistics` are the log-probabilities and entropies, nats, that were
+    /// found while sampling, (response tokens, 2). A network that goes through candle's graph has no
+    /// use for traces.
+    pub fn resume(
+        &mut self,
+        batch: ResponseBatch,
+        traces: &[&Trace],
+        statistics: &Tensor,
+        temperature: f64,
+    ) -> Result<ForwardPass> {
+        let Sums::Layers(sums) = &self.sums else { return self.forward(batch, temperature) };
+        let (statistics, saved) =
+            sums.resume(&batch, traces, statistics, temperature, self.buffers)?;
+        Ok(ForwardPass { batch, statistics, saved: ForBackward::Layers(saved) })
     }
 
     /// Adds the gradients of `loss`, a scalar made of the pass's statistics.

@@ -1,6 +1,6 @@
 //! Log-probabilities of given responses: the forward pass of training.
 
-use super::decoder::{Decoder, PackedTokens};
+use super::decoder::{Decoder, PackedTokens, Trace, TraceRecords};
 use crate::error::{Error, Result};
 use crate::kernels::{gather_rows, token_logprob_entropy};
 use candle_core::Tensor;
@@ -15,13 +15,15 @@ pub struct ResponseBatch {
     predictors: Vec<u32>,
     /// The response tokens.
     targets: Arc<[u32]>,
+    /// Of each packed part the pair that it belongs to, and whether it is the prompt.
+    sources: Vec<(usize, bool)>,
 }
 
 impl ResponseBatch {
     /// Packs (prompt, response) pairs. Prompts have at least one token.
     pub fn new(pairs: &[(&[u32], &[u32])]) -> Result<Self> {
         let mut parts: Vec<(&[u32], Option<usize>)> = Vec::new();
-        let mut predictors = Vec::new();
+        let (mut predictors, mut sources) = (Vec::new(), Vec::new());
         // The number of the last prompt's part, and its last token.
         let (mut parent, mut last, mut tokens) = (0, 0, 0);
         for (index, &(prompt, response)) in pairs.iter().enumerate() {
@@ -30,23 +32,34 @@ impl ResponseBatch {
             }
             if index == 0 || pairs[index - 1].0 != prompt {
                 parts.push((prompt, None));
+                sources.push((index, true));
                 tokens += prompt.len();
                 (parent, last) = (parts.len() - 1, tokens - 1);
             }
             if let Some((_, seen)) = response.split_last() {
                 parts.push((seen, Some(parent)));
+                sources.push((index, false));
                 predictors.push(last as u32);
                 predictors.extend((tokens..tokens + seen.len()).map(|token| token as u32));
                 tokens += seen.len();
             }
         }
         let targets = pairs.iter().flat_map(|(_, response)| response.iter().copied()).collect();
-        Ok(Self { tokens: PackedTokens::branching(parts)?, predictors, targets })
+        Ok(Self { tokens: PackedTokens::branching(parts)?, predictors, targets, sources })
     }
 
     /// The packed tokens.
     pub(super) fn tokens(&self) -> &PackedTokens {
         &self.tokens
+    }
+
+    /// Of each pair's trace what the packed tokens need, part by part.
+    pub(super) fn traced_parts(&self, traces: &[&Trace]) -> Vec<TraceRecords> {
+        let part = |&(pair, is_prompt): &(usize, bool)| {
+            let Trace { prompt, completion } = traces[pair];
+            if is_prompt { prompt.clone() } else { completion.clone() }
+        };
+        self.sources.iter().map(part).collect()
     }
 
     /// For each response token the token whose hidden state predicts it.

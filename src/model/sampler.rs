@@ -2,7 +2,7 @@
 //! log-probabilities, entropies and the sequence features of G2RL, so that neither costs another
 //! forward pass.
 
-use super::decoder::Decoder;
+use super::decoder::{Decoder, Trace, Tracing};
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
 use crate::kernels::{
@@ -95,8 +95,23 @@ impl Decoder {
         samples: usize,
         sampling: &Sampling,
         features: Option<TokenWeights>,
-        mut progress: impl FnMut(f32),
+        progress: impl FnMut(f32),
     ) -> Result<Vec<Completion>> {
+        let traced = self.sample_traced(prompts, samples, sampling, features, None, progress)?;
+        Ok(traced.into_iter().map(|(completion, _)| completion).collect())
+    }
+
+    /// [`Self::sample`] with the traces of the completions of some prompts, where the network
+    /// decodes in a way that can leave some: on the CPU in `f32`.
+    pub fn sample_traced(
+        &self,
+        prompts: &[PromptRequest],
+        samples: usize,
+        sampling: &Sampling,
+        features: Option<TokenWeights>,
+        tracing: Option<Tracing>,
+        mut progress: impl FnMut(f32),
+    ) -> Result<Vec<(Completion, Option<Trace>)>> {
         let hidden_size = self.spec().hidden_size;
         let blank = Completion {
             ids: Vec::new(),
@@ -107,11 +122,12 @@ impl Decoder {
         };
         let mut completions = vec![blank; prompts.len() * samples];
         if completions.is_empty() || sampling.max_new_tokens == 0 {
-            return Ok(completions);
+            return Ok(completions.into_iter().map(|completion| (completion, None)).collect());
         }
         self.check_prompts(prompts, sampling)?;
         let ids: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.ids.as_slice()).collect();
-        let (mut hidden, mut cache) = self.prefill(&ids, samples, sampling.max_new_tokens)?;
+        let (mut hidden, mut cache) =
+            self.prefill(&ids, samples, sampling.max_new_tokens, tracing)?;
         let mut rows = Row::of(prompts, samples);
         // Where features are made on a GPU they stay there until all are summed.
         let mut sums_on_gpu = None;
@@ -149,7 +165,12 @@ impl Decoder {
                 completion.feature_sum = sum;
             }
         }
-        Ok(completions)
+        let mut sampled: Vec<_> =
+            completions.into_iter().map(|completion| (completion, None)).collect();
+        for (index, trace) in cache.into_traces() {
+            sampled[index].1 = Some(trace);
+        }
+        Ok(sampled)
     }
 
     /// Refuses prompts that cannot be continued.

@@ -10,7 +10,7 @@ mod groups;
 pub use groups::Groups;
 
 use crate::geometry::{CosineMatrix, GroupGeometry, TokenAttribution};
-use crate::model::Completion;
+use crate::model::{Completion, Trace};
 use crate::tasks::Problem;
 use crate::verify::Verification;
 use bevy_ecs::prelude::*;
@@ -40,6 +40,11 @@ pub struct InGroup(pub Entity);
 /// A sampled completion with what was recorded while sampling. Added by the sample stage.
 #[derive(Component, Clone, Debug)]
 pub struct Response(pub Completion);
+
+/// What the forward pass of sampling has left for the update's backward pass. Added by the sample
+/// stage to the rollouts of the first groups, [`crate::experiment::ObjectiveConfig::traced_groups`].
+#[derive(Component, Clone, Debug)]
+pub struct ForwardTrace(pub Trace);
 
 /// The completion's text without special tokens. Added by the sample stage.
 #[derive(Component, Clone, Debug)]

@@ -5,7 +5,8 @@
 //! [`ProblemCursor`] counts them. A [`Curriculum`] passes some over. Every token is drawn by a
 //! stream keyed by (seed, step, group, sample), so a step is a function of the seed, the step, the
 //! cursor and the weights. Features are summed on the way in the steps that [`FeatureDemand`]
-//! names.
+//! names. The first groups are traced ([`ForwardTrace`]), so that the update makes no forward pass
+//! over them: as many as `objective.traced_groups` says.
 //!
 //! The systems belong to [`SampleRound`] too: where groups have been sampled already, they add as
 //! many as lack a signal, and the metrics become those of all that was sampled.
@@ -17,10 +18,11 @@ use super::{
     SampleRound, StageSystems, StepCounter, StepMetrics, TrainStep,
 };
 use crate::metrics::metrics;
-use crate::model::{PromptRequest, Sampling, StreamKey};
+use crate::model::{PromptRequest, Sampling, StreamKey, TraceMemory, Tracing};
 use crate::register_live_setting;
 use crate::rollout::{
-    CompletionText, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens, Response, Rollouts,
+    CompletionText, ForwardTrace, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens,
+    Response, Rollouts,
 };
 use crate::run::{LiveSettingKind, Stage};
 use crate::tasks::Split;
@@ -56,6 +58,7 @@ impl Plugin for SamplePlugin {
         app.declare_metrics(METRICS)
             .init_resource::<FeatureWeights>()
             .init_resource::<ProblemCursor>()
+            .init_resource::<Traces>()
             .add_systems(
                 TrainStep,
                 (
@@ -71,6 +74,10 @@ impl Plugin for SamplePlugin {
 /// a checkpoint.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProblemCursor(pub u64);
+
+/// The memory of forward traces, which steps use one after another.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Traces(pub TraceMemory);
 
 fn despawn_previous_groups(mut commands: Commands, groups: Query<Entity, With<PromptGroup>>) {
     for group in groups {
@@ -119,6 +126,7 @@ pub fn sample_completions(
     weights: Res<FeatureWeights>,
     step: Res<StepCounter>,
     demand: Res<FeatureDemand>,
+    traces: Res<Traces>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
@@ -140,19 +148,25 @@ pub fn sample_completions(
     let features = demand.holds(*step, &experiment.0).then_some(weights.0);
     let mut last = 0.0;
     let at_a_time = rollout.groups_at_a_time.unwrap_or(requests.len()).max(1);
-    let mut completions = Vec::with_capacity(requests.len() * rollout.group_size);
+    let traced = experiment.0.objective.traced_groups();
+    let mut sampled = Vec::with_capacity(requests.len() * rollout.group_size);
     for (wave, requests) in requests.chunks(at_a_time).enumerate() {
+        let of_wave = &groups[wave * at_a_time..][..requests.len()];
+        let prompts =
+            of_wave.iter().take_while(|(_, group, _)| (group.0 as usize) < traced).count();
         let waves = groups.len().div_ceil(at_a_time) as f32;
-        completions.extend(policy.0.frozen.sample(
+        sampled.extend(policy.0.frozen.sample_traced(
             requests,
             rollout.group_size,
             &sampling,
             features,
+            (prompts > 0).then_some(Tracing { prompts, memory: &traces.0 }),
             |done| {
                 monitor.report(Stage::Sample, &mut last, (wave as f32 + done) / waves);
             },
         )?);
     }
+    let (completions, traces): (Vec<_>, Vec<_>) = sampled.into_iter().unzip();
     let texts = completions
         .par_iter()
         .map(|completion| policy.0.tokenizer.decode(&completion.ids))
@@ -175,9 +189,14 @@ pub fn sample_completions(
     );
     metrics.set(&POLICY_ENTROPY, entropy / tokens.max(1) as f64);
 
-    for (index, (completion, text)) in completions.into_iter().zip(texts).enumerate() {
+    let rollouts = completions.into_iter().zip(texts).zip(traces).enumerate();
+    for (index, ((completion, text), trace)) in rollouts {
         let (group, _, _) = groups[index / rollout.group_size];
-        commands.spawn((InGroup(group), Response(completion), CompletionText(text)));
+        let mut rollout =
+            commands.spawn((InGroup(group), Response(completion), CompletionText(text)));
+        if let Some(trace) = trace {
+            rollout.insert(ForwardTrace(trace));
+        }
     }
     Ok(())
 }

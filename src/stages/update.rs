@@ -5,6 +5,9 @@
 //! is running does not matter here: methods have spoken through [`Advantage`] and
 //! [`EntropyCoefficient`].
 //!
+//! Traced rollouts ([`ForwardTrace`]) go backward from what sampling has left; their
+//! log-probabilities are the recorded ones. All others are run forward first.
+//!
 //! Nothing that is not finite gets into the weights: the weights at the start, each mini-batch's
 //! loss and gradient, and what the optimizer would store are looked at, and the step ends with an
 //! error that names the tensor or the rollout.
@@ -20,15 +23,15 @@ use crate::experiment::{OptimizerConfig, Precision};
 use crate::kernels::Buffers;
 use crate::metrics::metrics;
 use crate::model::{
-    Decoder, ForwardPass, FrozenNetwork, GradientSum, LanguageModel, ResponseBatch,
-    response_micro_batches,
+    Completion, Decoder, ForwardPass, FrozenNetwork, GradientSum, LanguageModel, ResponseBatch,
+    Trace, response_micro_batches,
 };
 use crate::objective::{BatchTotals, MicroBatch, MicroLoss, Objective, adapted_kl_coefficient};
 use crate::optim::Gradients;
 use crate::register_live_setting;
 use crate::rng::{self, Domain};
 use crate::rollout::{
-    Advantage, Groups, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate,
+    Advantage, ForwardTrace, Groups, PromptGroup, PromptTokens, Response, Rollouts, TokenUpdate,
 };
 use crate::run::{LiveSettingKind, Stage};
 use crate::weights::{Weights, first_not_finite};
@@ -37,6 +40,7 @@ use bevy_ecs::entity::EntityHashMap;
 use bevy_ecs::prelude::*;
 use candle_core::Tensor;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 metrics! {
     POLICY_KL: "policy/kl", "nats", Lower, Always("KL to reference"), finite(),
@@ -165,6 +169,10 @@ struct Sample<'a> {
     old_logprobs: &'a [f32],
     /// Under the reference, where there is one and the rollout is trained on.
     reference: Option<Vec<f32>>,
+    /// At each token, while sampling.
+    entropies: &'a [f32],
+    /// Where another forward pass is not needed.
+    trace: Option<&'a Trace>,
     advantage: f32,
     /// Whether its tokens are trained on.
     trained: bool,
@@ -178,17 +186,21 @@ impl<'a> Sample<'a> {
     fn new(
         prompt: &'a [u32],
         response: &'a Response,
+        trace: Option<&'a ForwardTrace>,
         advantage: f32,
         trained: bool,
         place: (u32, usize),
         rollout: Entity,
     ) -> Self {
-        let (ids, old_logprobs) = (&response.0.ids, &response.0.logprobs);
+        let Completion { ids, logprobs, entropies, .. } = &response.0;
         Self {
             prompt,
             response: ids,
-            old_logprobs,
+            old_logprobs: logprobs,
             reference: None,
+            entropies,
+            // Whatever has changed a response since has taken its trace's meaning.
+            trace: trace.map(|trace| &trace.0).filter(|trace| trace.is_of(prompt, ids)),
             advantage,
             trained,
             place,
@@ -236,7 +248,7 @@ pub fn update_policy(
     mut kl_coefficient: ResMut<KlCoefficient>,
     mut optimizer: ResMut<PolicyOptimizer>,
     groups: Groups<(&PromptGroup, &PromptTokens, &Rollouts)>,
-    rollouts: Query<(&Response, &Advantage)>,
+    rollouts: Query<(&Response, &Advantage, Option<&ForwardTrace>)>,
     recorder: Res<RunRecorder>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
@@ -246,13 +258,18 @@ pub fn update_policy(
     let objective = &experiment.objective;
     let weights = policy.0.trained();
     check_finite(weights)?;
+    let passes = objective.passes();
     let mut samples = Vec::new();
     for (group, prompt, members) in groups.iter() {
         for (index, rollout) in members.iter().enumerate() {
-            let (response, advantage) = rollouts.get(rollout)?;
+            let (response, advantage, trace) = rollouts.get(rollout)?;
+            // Once the weights have moved there is nothing to resume.
+            let trace = trace.filter(|_| passes == 1);
             let trained = objective.truncated.trains(response.0.truncated);
             let place = (group.0, index);
-            samples.push(Sample::new(&prompt.0, response, advantage.0, trained, place, rollout));
+            let advantage = advantage.0;
+            samples
+                .push(Sample::new(&prompt.0, response, trace, advantage, trained, place, rollout));
         }
     }
     let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
@@ -266,7 +283,6 @@ pub fn update_policy(
         recompute: objective.recompute_layers.unwrap_or(false),
     };
     let mean_tokens = trained_tokens(&samples) as f64 / objective.minibatches as f64;
-    let passes = objective.epochs * objective.minibatches;
     // A forward pass is a third of the work of a forward and a backward pass.
     let (ahead, mut last) = (if reference.is_some() { 1.0 / 3.0 } else { 0.0 }, 0.0);
     let mut report =
@@ -405,7 +421,7 @@ impl PolicyLoss<'_> {
     ) -> crate::error::Result<(Gradients, f64)> {
         let pairs: Vec<(&[u32], &[u32])> =
             minibatch.iter().map(|s| (s.prompt, s.response)).collect();
-        let runs = response_micro_batches(&pairs, self.micro_batch_tokens);
+        let runs = self.runs(minibatch, &pairs);
         let mut sum = GradientSum::new(
             &self.policy.trainable,
             self.policy.trained(),
@@ -450,6 +466,21 @@ impl PolicyLoss<'_> {
         }
     }
 
+    /// Rollouts that go through the network together: side by side, and with a trace or without.
+    fn runs(&self, samples: &[&Sample], pairs: &[(&[u32], &[u32])]) -> Vec<Range<usize>> {
+        let mut runs = Vec::new();
+        for alike in samples.chunk_by(|a, b| a.trace.is_some() == b.trace.is_some()) {
+            let start = runs.last().map_or(0, |run: &Range<usize>| run.end);
+            let pairs = &pairs[start..start + alike.len()];
+            runs.extend(
+                response_micro_batches(pairs, self.micro_batch_tokens)
+                    .into_iter()
+                    .map(|run| start + run.start..start + run.end),
+            );
+        }
+        runs
+    }
+
     /// Forward pass and loss of rollouts that fit into memory.
     fn evaluate(
         &self,
@@ -468,7 +499,17 @@ impl PolicyLoss<'_> {
             Tensor::from_vec(logprobs.concat(), batch.response_tokens(), old.device())
         };
         let reference = reference.map(tensor).transpose()?; // (tokens)
-        let pass = sum.forward(batch, self.temperature)?;
+        let traces: Option<Vec<&Trace>> = samples.iter().map(|s| s.trace).collect();
+        let pass = match traces {
+            Some(traces) => {
+                let entropies: Vec<f32> =
+                    samples.iter().flat_map(|s| s.entropies.iter().copied()).collect();
+                let entropies = Tensor::from_vec(entropies, old.shape(), old.device())?; // (tokens)
+                let statistics = Tensor::stack(&[&old, &entropies], 1)?; // (tokens, 2)
+                sum.resume(batch, &traces, &statistics, self.temperature)?
+            }
+            None => sum.forward(batch, self.temperature)?,
+        };
         let statistics = pass.statistics(); // (tokens, 2)
         let logprobs = column(statistics, 0)?; // (tokens)
         let micro_batch = MicroBatch {

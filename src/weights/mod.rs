@@ -119,7 +119,7 @@ impl Weights {
 
     /// Bytes of those that are on a device.
     pub(crate) fn bytes_on(&self, device: &Device) -> usize {
-        let tensors = self.variables.values().map(Var::as_tensor);
+        let tensors = self.variables.values().map(|variable| variable.as_tensor());
         let of_quantised = self.quantised.values().flat_map(|m| [m.codes(), m.scales()]);
         tensors
             .chain(of_quantised)

@@ -226,7 +226,8 @@ class Group:
         return self.empty(*shape, dtype=torch.float32)
 
     def integers(self, values):
-        return torch.as_tensor(values, dtype=torch.int32, device=self.device)
+        """Whole numbers of 32 bits; those from 2^31 on, which kernels take without a sign, become negative ones."""
+        return torch.as_tensor(values, dtype=torch.int64, device=self.device).to(torch.int32)
 
     def say(self, name, is_right, text=""):
         Group.failed += not is_right
@@ -318,9 +319,11 @@ def rows(g):
         g.compare(f"rows {n}x{d}", y=(y, x[index]), dx=(dx, expected))
 
 
+ACTIVATIONS = {"swiglu": torch.nn.functional.silu, "geglu": lambda x: torch.nn.functional.gelu(x, approximate="tanh")}
+
+
 def gated(g):
-    functions = {"swiglu": torch.nn.functional.silu, "geglu": lambda x: torch.nn.functional.gelu(x, approximate="tanh")}
-    for name, function in functions.items():
+    for name, function in ACTIVATIONS.items():
         for n in [9 * 131] if g.emulated else [300 * 6144, 9 * 131]:
             gate, up, grad = g.random(n, scale=4), g.random(n), g.random(n)
             y, d_gate, d_up = (g.empty(n) for _ in range(3))
@@ -562,111 +565,365 @@ def truncated(g):
             "truncated", "likeliest", n, 512, logits, results, vocabulary, wait=False), bytes=logits.nbytes)
 
 
-def attention_reference(q, k, v, grad, lengths, window, scale):
+BLOCK, FEWEST_QUERIES, WHOLE = 64, 1024, 2**32 - 1
+
+
+def segments_of(parts):
+    """Number of the first token, length, and the same of the parent, for lengths with the number of the parent."""
+    segments, at = [], 0
+    for length, parent in parts:
+        segments.append((at, length, *(segments[parent][:2] if parent is not None else (0, 0))))
+        at += length
+    return segments
+
+
+def attention_blocks(parts):
+    """Lists as attention_blocks.rs makes them: queries, keys, runs, sums, and how many slots are used."""
+    queries, keys, runs, sums, slots = [], [], [], [], 0
+    segments = segments_of(parts)
+    for number, (start, length, prefix_start, prefix) in enumerate(segments):
+        for first in range(prefix, prefix + length, BLOCK):
+            queries.append([first, prefix + length, prefix, prefix_start, (start - prefix) % 2**32])
+        # Runs of queries that see these keys, in chunks.
+        most, begin, count, chunks = max(length, FEWEST_QUERIES), len(runs), length, []
+        runs.append([start, 0, length])
+        for branch_start, branch_length in [s[:2] for s, (_, parent) in zip(segments, parts) if parent == number]:
+            at = 0
+            while at < branch_length:
+                if count == most:
+                    chunks.append((begin, len(runs)))
+                    begin, count = len(runs), 0
+                some = min(branch_length - at, most - count)
+                runs.append([branch_start + at, length + at, some])
+                at, count = at + some, count + some
+        chunks.append((begin, len(runs)))
+        for first in range(0, length, BLOCK):
+            for chunk, (begin, end) in enumerate(chunks):
+                keys.append([first, length, start, begin, end, WHOLE if len(chunks) == 1 else slots + chunk])
+            if len(chunks) > 1:
+                sums.append([start + first, min(BLOCK, length - first), slots, len(chunks)])
+                slots += len(chunks)
+    queries.sort(key=lambda item: -item[0])
+    keys.sort(key=lambda item: -sum(max(place + count - item[0], 0) for _, place, count in runs[item[3]:item[4]]))
+    return queries, keys, runs, sums, slots
+
+
+def attention_launches(g, q, k, v, grad, parts, window, wait=True):
+    """The kernels of both passes, in order, as names, what they read and write, and launches; and the results."""
+    (tokens, heads, head_dim), kv_heads = q.shape, k.shape[1]
+    *lists, slots = attention_blocks(parts)
+    queries, keys, runs, sums = map(g.integers, lists)
+    out, dq, dk, dv = (g.empty(*x.shape) for x in (q, q, k, v))
+    lse, delta = g.floats(tokens, heads), g.floats(tokens, heads)
+    partials = g.floats(max(slots * 2 * BLOCK * kv_heads * head_dim, 1))
+    sizes = (heads, kv_heads, head_dim**-0.5, window)
+    launches = [
+        ("attention_forward", (heads, len(queries)), 128, (q, k, v, queries, out, lse, *sizes)),
+        ("attention_delta", (divided(tokens * heads, 4), 1), 128, (out, grad, delta, tokens * heads)),
+        ("attention_backward_queries", (heads, len(queries)), 128, (q, k, v, grad, lse, delta, queries, dq, *sizes)),
+        ("attention_backward_keys", (kv_heads, len(keys)), 128,
+         (q, k, v, grad, lse, delta, keys, runs, dk, dv, partials, *sizes)),
+    ]
+    if slots:
+        launches.append(("attention_sum", (BLOCK, len(sums)), 256, (partials, sums, dk, dv, kv_heads)))
+
+    def launch(kernel, blocks, threads, arguments):
+        return lambda: g.launch("attention", kernel, blocks, threads, *arguments, head_dim=head_dim, wait=wait)
+
+    launches = [(kernel, [x for x in arguments if isinstance(x, torch.Tensor)], launch(kernel, blocks, threads, arguments))
+                for kernel, blocks, threads, arguments in launches]
+    return launches, dict(out=out, lse=lse, dq=dq, dk=dk, dv=dv)
+
+
+def attention_reference(q, k, v, grad, parts, window):
     """Output, log of the sums, and gradients in float64."""
-    tokens, heads, kv_heads = len(q), q.shape[1], k.shape[1]
+    heads, kv_heads, scale = q.shape[1], k.shape[1], q.shape[2]**-0.5
     wide_q, wide_k, wide_v = (x.to(F64).requires_grad_() for x in (q, k, v))
-    segment = torch.repeat_interleave(torch.arange(len(lengths), device=q.device), torch.tensor(lengths, device=q.device))
-    at = torch.arange(tokens, device=q.device)
-    sees = (segment[:, None] == segment[None]) & (at[:, None] >= at[None]) & (at[:, None] - at[None] < window)
-    repeated_k, repeated_v = (x.repeat_interleave(heads // kv_heads, 1) for x in (wide_k, wide_v))
-    scores = torch.einsum("ihd,jhd->hij", wide_q, repeated_k) * scale
-    scores = scores.masked_fill(~sees, -INFINITY)
-    out = torch.einsum("hij,jhd->ihd", scores.softmax(-1), repeated_v)
+    outs, logs = [], []
+    for start, length, prefix_start, prefix in segments_of(parts):
+        own, shared = slice(start, start + length), slice(prefix_start, prefix_start + prefix)
+        keys, values = (torch.cat([x[shared], x[own]]).repeat_interleave(heads // kv_heads, 1) for x in (wide_k, wide_v))
+        place = torch.arange(prefix + length, device=q.device)
+        behind = place[prefix:, None] - place[None]
+        scores = torch.einsum("ihd,jhd->hij", wide_q[own], keys) * scale
+        scores = scores.masked_fill((behind < 0) | (behind >= window), -INFINITY)
+        outs.append(torch.einsum("hij,jhd->ihd", scores.softmax(-1), values))
+        logs.append(scores.detach().logsumexp(-1).t())
+    out = torch.cat(outs)
     out.backward(grad.to(F64))
-    return out.detach(), scores.detach().logsumexp(-1).t(), wide_q.grad, wide_k.grad, wide_v.grad
+    return dict(out=out.detach(), lse=torch.cat(logs), dq=wide_q.grad, dk=wide_k.grad, dv=wide_v.grad)
+
+
+def attention_cases(g):
+    """Lengths with the number of the parent, by name; and which heads, key/value heads, head sizes and windows go with them."""
+    def alone(*lengths):
+        return [(length, None) for length in lengths]
+
+    cases = {
+        # Around the sizes of fragments, tiles and blocks.
+        "alone": alone(1, 0, 17, 33, 65) if g.emulated else alone(1, 63, 64, 65, 0, 129, 300, 17),
+        # An empty branch, an empty prompt, a prompt within a tile.
+        "short": [(13, None), (65, 0), (0, 0), (16, 0), (1, 0), (0, None), (9, 5)],
+        # Branches apart from their prompt; two prompts, one of a whole tile.
+        "mixed": [(64, None), (3, None), (70, 0), (5, 1), (33, 0), (40, None)],
+        # A prompt longer than two blocks.
+        "long": [(131, None), (7, 0), (66, 0), (0, None), (9, 3)],
+        # So many branches, or so long a one, that sums over queries are in several parts.
+        "many": [(70, None)] + [(i % 5 * 17, 0) for i in range(40 if g.emulated else 200)],
+        "a long branch": [(30, None), (1100, 0), (2, None)],
+        # Two groups of a real size.
+        "groups": [(256, None)] + [(100 + 29 * i, 0) for i in range(9)] + [(130, None)] + [(300 - 31 * i, 10) for i in range(9)],
+    }
+    if g.emulated:
+        shapes = [("alone", 8, 4, 32, NO_WINDOW), ("alone", 3, 1, 16, 7), ("short", 3, 1, 6, NO_WINDOW), ("short", 2, 1, 16, 20),
+                  ("mixed", 2, 1, 40, 68), ("mixed", 2, 2, 64, NO_WINDOW), ("many", 2, 1, 16, NO_WINDOW), ("many", 1, 1, 16, 30),
+                  ("a long branch", 1, 1, 8, 1010), ("long", 2, 1, 128, NO_WINDOW), ("long", 1, 1, 128, 100),
+                  ("long", 2, 1, 256, 133)]
+    else:
+        shapes = [(name, *heads, window) for name, windows in [
+            ("alone", [NO_WINDOW, 50]), ("short", [NO_WINDOW, 20]), ("mixed", [NO_WINDOW, 68]), ("long", [NO_WINDOW, 100]),
+            ("many", [NO_WINDOW, 30]), ("a long branch", [NO_WINDOW, 1010]), ("groups", [NO_WINDOW, 200]),
+        ] for heads in [(16, 8, 128), (8, 4, 32), (4, 1, 64), (3, 1, 6), (2, 1, 256)] for window in windows]
+    # Heads of 256 are for bf16 alone.
+    return [(name, cases[name], *shape) for name, *shape in shapes if g.bf16 or shape[2] <= 128]
 
 
 def attention(g):
-    shapes = [(16, 8, 128, NO_WINDOW), (8, 4, 32, NO_WINDOW), (8, 4, 32, 50), (4, 1, 64, NO_WINDOW), (3, 1, 16, 7)]
-    if not g.bf16 or g.emulated:
-        shapes = [(8, 4, 32, NO_WINDOW), (3, 1, 16, NO_WINDOW), (3, 1, 16, 7)]
-    for heads, kv_heads, head_dim, window in shapes:
-        lengths = [1, 0, 17, 33, 65] if g.emulated else [1, 63, 64, 65, 0, 129, 300, 17]
-        tokens, scale, tiles = sum(lengths), head_dim**-0.5, divided(max(lengths), 64)
-        offsets = g.integers(torch.tensor([0] + lengths).cumsum(0))
+    for name, parts, heads, kv_heads, head_dim, window in attention_cases(g):
+        tokens = sum(length for length, _ in parts)
         q, grad = g.random(tokens, heads, head_dim, scale=2), g.random(tokens, heads, head_dim)
         k, v = (g.random(tokens, kv_heads, head_dim, scale=2) for _ in range(2))
-        out, dq, dk, dv = g.empty(*q.shape), g.empty(*q.shape), g.empty(*k.shape), g.empty(*k.shape)
-        lse, delta = g.floats(tokens, heads), g.floats(tokens, heads)
-        sizes = (tiles, heads, kv_heads, scale, window)
-
-        def launch(kernel, blocks, *arguments):
-            g.launch("attention", kernel, blocks, 128, *arguments, head_dim=head_dim)
-
-        launch("attention_forward", (len(lengths) * tiles, heads), q, k, v, offsets, out, lse, *sizes)
-        launch("attention_delta", divided(tokens * heads, 4), out, grad, delta, tokens * heads)
-        launch("attention_backward_queries", (len(lengths) * tiles, heads), q, k, v, grad, lse, delta, offsets, dq, *sizes)
-        launch("attention_backward_keys", (len(lengths) * tiles, kv_heads), q, k, v, grad, lse, delta, offsets, dk, dv, *sizes)
-        names, found = ["out", "lse", "dq", "dk", "dv"], [out, lse, dq, dk, dv]
-        expected = attention_reference(q, k, v, grad, lengths, window, scale)
+        launches, found = attention_launches(g, q, k, v, grad, parts, window)
+        for _, _, launch in launches:
+            launch()
+        expected = attention_reference(q, k, v, grad, parts, window)
         seen = "" if window == NO_WINDOW else f" window {window}"
-        g.compare(f"attention {heads}/{kv_heads}x{head_dim}{seen}", **dict(zip(names, zip(found, expected))))
+        g.compare(f"attention, {name}, {heads}/{kv_heads}x{head_dim}{seen}", **{x: (found[x], expected[x]) for x in found})
     if g.timing and g.bf16:
-        heads, kv_heads, head_dim = 16, 8, 128
-        for n, each in [(16, 384), (4, 1200)]:
-            tokens, tiles, scale = n * each, divided(each, 64), head_dim**-0.5
-            offsets = g.integers(torch.arange(0, tokens + 1, each))
-            q, k, v = g.random(tokens, heads, head_dim), *(g.random(tokens, kv_heads, head_dim) for _ in range(2))
-            out, dq, dk, dv = (torch.empty_like(x) for x in (q, q, k, v))
-            lse, delta = torch.empty(tokens, heads, device=g.device), torch.zeros(tokens, heads, device=g.device)
-            sizes = (tiles, heads, kv_heads, scale, NO_WINDOW)
-            operations = 2.0 * tokens * each * heads * head_dim
-
-            def launch(kernel, own_heads, *arguments):
-                g.launch("attention", kernel, (n * tiles, own_heads), 128, *arguments, head_dim=head_dim, wait=False)
-
-            g.time(f"attention_forward {n} x {each}", lambda: launch(
-                "attention_forward", heads, q, k, v, offsets, out, lse, *sizes), operations=operations)
-            g.time(f"attention_backward_queries {n} x {each}", lambda: launch(
-                "attention_backward_queries", heads, q, k, v, q, lse, delta, offsets, dq, *sizes), operations=1.5 * operations)
-            g.time(f"attention_backward_keys {n} x {each}", lambda: launch(
-                "attention_backward_keys", kv_heads, q, k, v, q, lse, delta, offsets, dk, dv, *sizes), operations=2 * operations)
+        # Separate sequences, and the work of docs/cuda-kernels.md: a prompt and 63 responses, with the heads of two models.
+        shared = [(256, None)] + [(256, 0)] * 63
+        for name, heads, parts in [("16 x 384", 16, [(384, None)] * 16), ("4 x 1200", 16, [(1200, None)] * 4),
+                                   ("256 + 63 x 256", 16, shared), ("256 + 63 x 256", 32, shared)]:
+            kv_heads, head_dim, tokens = 8, 128, sum(length for length, _ in parts)
+            q, grad = g.random(tokens, heads, head_dim), g.random(tokens, heads, head_dim)
+            k, v = (g.random(tokens, kv_heads, head_dim) for _ in range(2))
+            launches, _ = attention_launches(g, q, k, v, grad, parts, NO_WINDOW, wait=False)
+            pairs = sum(length * prefix + length * (length + 1) // 2 for _, length, _, prefix in segments_of(parts))
+            products = {"attention_forward": 2, "attention_backward_queries": 3, "attention_backward_keys": 4}
+            for kernel, tensors, launch in launches:
+                bytes = sum(x.nbytes for x in tensors)
+                if kernel == "attention_sum":  # of the gradients it writes those of the prompt
+                    bytes = tensors[0].nbytes + 2 * parts[0][0] * k[0].nbytes
+                g.time(f"{kernel} {name}, {heads}/{kv_heads}", launch, bytes=bytes,
+                       operations=2.0 * products.get(kernel, 0) * pairs * heads * head_dim)
 
 
-def decode_attention(g, q, keys, values, starts, end, window, splits, out, partial, wait=True):
-    (rows, heads, head_dim), (kv_heads, slots) = q.shape, keys.shape[1:3]
-    sizes = dict(head_dim=head_dim, group=heads // kv_heads, wait=wait)
-    g.launch("decode_attention", "decode_attention", (rows * kv_heads, splits), 128, q, keys, values, starts, out, partial, kv_heads,
-             slots, end, head_dim**-0.5, window, **sizes)
-    if splits > 1:
-        g.launch("decode_attention", "decode_attention_merge", rows * heads, 128, partial, out, splits, **sizes)
+def shares(enough, blocks, seen, fewest):
+    """Among how many blocks work is divided, as decode_attention.rs does it."""
+    return max(min(divided(enough, max(blocks, 1)), divided(seen, fewest)), 1)
+
+
+class Decoding:
+    """A step's attention: queries (rows, heads, head_dim), a prompt per group of rows, and own slots of which `end` are filled.
+
+    Groups are tokens of the prompt and rows. Splits are those of decode_attention.rs where none are given."""
+
+    def __init__(self, g, heads, kv_heads, head_dim, groups, slots, end, window=NO_WINDOW, splits=None, gap=0, wait=True):
+        self.g, self.groups, self.end, self.window, self.wait = g, groups, end, window, wait
+        self.rows, self.tokens = sum(rows for _, rows in groups), sum(tokens + gap for tokens, _ in groups)
+        self.heads, self.kv_heads, self.head_dim, self.slots = heads, kv_heads, head_dim, slots
+        self.q = g.random(self.rows, heads, head_dim, scale=2)
+        self.prompts = [g.random(max(self.tokens, 1), kv_heads, head_dim, scale=2) for _ in range(2)]
+        self.own = [g.random(self.rows, kv_heads, slots, head_dim, scale=2) for _ in range(2)]
+        # The last prompt comes first in memory, and there may be a gap before each.
+        self.bounds, token, row = [], self.tokens, 0
+        for tokens, rows in groups:
+            self.bounds.append([token - tokens, token, row, row + rows])
+            token, row = token - tokens - gap, row + rows
+        self.start, self.unseen = max(end - window, 0), max(window - end, 0)
+        group = heads // kv_heads
+        queries = max(rows for _, rows in groups) * group
+        self.warps = 8 if queries > 64 else 4
+        self.blocks = divided(queries, self.warps * 16)
+        longest = max(tokens for tokens, _ in groups)
+        of_prompt, self.splits = splits or (
+            shares(256, len(groups) * self.blocks * kv_heads, min(longest, self.unseen), 64),
+            shares(512, self.rows * kv_heads, end - self.start, 128))
+        self.of_prompt = of_prompt if self.unseen else 0
+        self.parts = self.of_prompt + (self.splits if self.splits > 1 else 0)
+        self.partial = g.floats(max(self.rows * heads * self.parts * (head_dim + 2), 1))
+        self.out, self.device_bounds = g.empty(self.rows, heads, head_dim), g.integers(self.bounds)
+        self.scale = head_dim**-0.5
+
+    def forget_the_rest(self):
+        """Makes NaN of what is not to be read."""
+        bare = torch.ones(len(self.prompts[0]), dtype=torch.bool, device=self.g.device)
+        for first, end, _, _ in self.bounds:
+            bare[max(first, end - self.unseen):end] = False
+        for x in self.prompts:
+            x[bare] = float("nan")
+        for x in self.own:
+            x[:, :, :self.start] = float("nan")
+            x[:, :, self.end:] = float("nan")
+
+    def launch(self, kernel, blocks, threads, *arguments):
+        self.g.launch("decode_attention", kernel, blocks, threads, *arguments, head_dim=self.head_dim,
+                      group=self.heads // self.kv_heads, wait=self.wait)
+
+    def of_prompts(self):
+        blocks = (len(self.groups) * self.blocks * self.of_prompt, self.kv_heads)
+        self.launch("prompt_attention", blocks, 32 * self.warps, self.q, *self.prompts, self.device_bounds, self.partial,
+                    self.kv_heads, self.blocks, self.of_prompt, self.parts, self.end, self.scale, self.window)
+
+    def of_own(self):
+        self.launch("decode_attention", (self.rows * self.kv_heads, self.splits), 128, self.q, *self.own, self.out, self.partial,
+                    self.kv_heads, self.slots, self.start, self.end, self.scale, self.of_prompt, self.parts)
+
+    def merge(self):
+        self.launch("decode_attention_merge", self.rows * self.heads, 128, self.partial, self.out, self.parts)
+
+    def run(self):
+        if self.of_prompt:
+            self.of_prompts()
+        self.of_own()
+        if self.splits > 1:
+            self.merge()
+
+    def expected(self):
+        outs, group = [], self.heads // self.kv_heads
+        for first, end, row, end_row in self.bounds:
+            shared = slice(max(first, end - self.unseen), end)
+            keys, values = (torch.cat([
+                prompt[shared].permute(1, 0, 2)[None].expand(end_row - row, -1, -1, -1), own[row:end_row, :, self.start:self.end],
+            ], 2).to(F64).repeat_interleave(group, 1) for prompt, own in zip(self.prompts, self.own))
+            scores = torch.einsum("rhd,rhsd->rhs", self.q[row:end_row].to(F64), keys) * self.scale
+            outs.append(torch.einsum("rhs,rhsd->rhd", scores.softmax(-1), values))
+        return torch.cat(outs)
 
 
 def decode(g):
-    shapes = [(16, 8, 128), (8, 4, 32), (4, 1, 64), (32, 8, 128)]
-    for heads, kv_heads, head_dim in shapes[1:3] if g.emulated else shapes:
-        rows, slots, end = 5, 700, 650
-        q = g.random(rows, heads, head_dim)
-        keys, values = (g.random(rows, kv_heads, slots, head_dim) for _ in range(2))
-        starts = torch.tensor([0, 1, 100, 512, 649], device=g.device)
-        # What is not to be read is NaN.
-        slot = torch.arange(slots, device=g.device)[None]
-        unread = ((slot < starts[:, None]) | (slot >= end))[:, None, :, None]
-        keys, values = (x.masked_fill(unread, float("nan")) for x in (keys, values))
-        wide = [x[:, :, :end].nan_to_num().to(F64).repeat_interleave(heads // kv_heads, 1) for x in (keys, values)]
-        for window in [NO_WINDOW, 130]:
-            scores = torch.einsum("rhd,rhsd->rhs", q.to(F64), wide[0]) * head_dim**-0.5
-            hidden = (slot[:, :end] < starts[:, None]) | (slot[:, :end] < end - window)
-            expected = torch.einsum("rhs,rhsd->rhd", scores.masked_fill(hidden[:, None], -INFINITY).softmax(-1), wide[1])
-            for splits in [1, 4]:
-                out, partial = g.empty(rows, heads, head_dim), g.floats(rows * heads * splits * (head_dim + 2))
-                decode_attention(g, q, keys, values, g.integers(starts), end, window, splits, out, partial)
+    groups, few = [(300, 20), (1, 2), (0, 1), (97, 1)], [(5, 2), (1, 1), (0, 1), (37, 3)]
+    own = [None, (1, 1), (3, 4)]
+    if g.emulated:
+        # Heads, key/value heads, size of heads, groups, slots, filled ones, windows, splits.
+        cases = [(4, 2, 8, few, 10, 8, [NO_WINDOW], own), (3, 1, 40, few, 70, 70, [NO_WINDOW], own),
+                 (8, 4, 32, few, 300, 260, [NO_WINDOW, 270, 130], [None, (2, 3)]), (8, 1, 128, [(40, 2)], 9, 5, [NO_WINDOW], own),
+                 (7, 1, 64, few, 20, 17, [NO_WINDOW], own), (8, 1, 256, [(3, 1)], 5, 4, [NO_WINDOW], [(1, 1)]),
+                 (2, 1, 256, [(33, 2), (3, 1)], 20, 17, [NO_WINDOW], [(1, 1), (3, 2)]),
+                 # Windows that see all, some and nothing of prompts; and the token alone.
+                 (2, 1, 16, few, 40, 33, [50, 35, 34, 33, 32, 9, 1], [(1, 1), (3, 2)])]
+        # Groups that fill a warp's queries, two's, four's, eight's, and several blocks'.
+        cases += [(2, 1, 16, [(tokens, rows), (70, 1)], 3, 2, [NO_WINDOW], [(1, 1), (2, 1)])
+                  for rows, tokens in [(8, 64), (9, 65), (17, 130), (33, 1), (65, 63)]]
+    else:
+        cases = [(*heads, groups, 700, 650, [NO_WINDOW, 800, 651, 650, 130, 1], own)
+                 for heads in [(16, 8, 128), (8, 4, 32), (4, 1, 64), (32, 8, 128), (8, 1, 128), (7, 1, 64), (3, 1, 40),
+                               (2, 1, 256), (8, 1, 256)]]
+        cases += [(*heads, [(tokens, rows), (70, 1)], 3, 2, [NO_WINDOW, 40], [None, (1, 1), (2, 1)])
+                  for heads in [(2, 1, 16), (16, 8, 128)] for rows, tokens in [(8, 64), (9, 65), (17, 130), (33, 1), (65, 63), (130, 700)]]
+    for heads, kv_heads, head_dim, groups, slots, end, windows, splits in cases:
+        for window in windows:
+            done = set()
+            for split in splits:
+                step = Decoding(g, heads, kv_heads, head_dim, groups, slots, end, window, split, gap=3)
+                if (step.of_prompt, step.splits) in done:
+                    continue
+                done.add((step.of_prompt, step.splits))
+                step.forget_the_rest()
+                step.run()
                 seen = "" if window == NO_WINDOW else f" window {window}"
-                g.compare(f"decode {heads}/{kv_heads}x{head_dim}{seen} in {splits}", out=(out, expected))
+                name = f"decode {heads}/{kv_heads}x{head_dim}, {step.rows} rows{seen}, in {step.of_prompt} + {step.splits}"
+                g.compare(name, out=(step.out, step.expected()))
     if g.timing and g.bf16:
-        heads, kv_heads, head_dim = 16, 8, 128
-        for rows, end in [(256, 256), (256, 1024), (32, 1024)]:
-            q, starts = g.random(rows, heads, head_dim), g.integers([0] * rows)
-            keys, values = (g.random(rows, kv_heads, end, head_dim) for _ in range(2))
-            splits = max(1, min(divided(512, rows * kv_heads), divided(end, 128)))
-            out = torch.empty_like(q)
-            partial = torch.empty(rows * heads * splits * (head_dim + 2), device=g.device)
-            g.time(f"decode_attention {rows} rows, {end} slots", lambda: decode_attention(
-                g, q, keys, values, starts, end, NO_WINDOW, splits, out, partial, wait=False), bytes=keys.nbytes + values.nbytes)
+        # The work of docs/cuda-kernels.md, with the heads of two models; long prompts; and few rows, whose slots are divided.
+        for heads, groups, end in [(16, [(200, 16)] * 16, 500), (32, [(200, 16)] * 16, 500), (16, [(1000, 16)] * 16, 500),
+                                   (16, [(200, 16)] * 2, 1000)]:
+            kv_heads, head_dim = 8, 128
+            step = Decoding(g, heads, kv_heads, head_dim, groups, 2 * end, end, wait=False)
+            about = f"{step.rows} rows, {heads}/{kv_heads}"
+            operations = 4.0 * heads * head_dim
+            slots, partial = step.rows * kv_heads * end * head_dim * step.q.element_size(), step.rows * heads * (head_dim + 2) * 4
+            g.time(f"prompt_attention {groups[0][0]} tokens, {about}", step.of_prompts,
+                   bytes=step.q.nbytes + 2 * step.prompts[0].nbytes + step.of_prompt * partial,
+                   operations=operations * sum(tokens * rows for tokens, rows in groups))
+            # Where slots are divided it writes parts, and otherwise it reads those of prompts.
+            parts = step.splits if step.splits > 1 else step.of_prompt
+            g.time(f"decode_attention {end} slots, {about}", step.of_own,
+                   bytes=step.q.nbytes + 2 * slots + parts * partial + (step.out.nbytes if step.splits == 1 else 0),
+                   operations=operations * step.rows * end)
+            if step.splits > 1:
+                g.time(f"decode_attention_merge {step.parts} parts, {about}", step.merge, bytes=step.partial.nbytes + step.out.nbytes)
+            del step
 
 
-GROUPS = [norms, rotary, rows, gated, nf4, finite, optimizer, token_head, head, truncated, attention, decode]
+def place_heads(g, dims, norm, rotates, offset, rows, slots, slot):
+    """What place_heads is given, and a function that launches it. `norm` is over a head, over all of them, or left out."""
+    heads, kv_heads, head_dim = dims
+    half, positions = head_dim // 2, 4096
+    joined = g.random(rows, heads + 2 * kv_heads, head_dim)
+    widths = [{None: 0, "a head": head_dim, "all heads": count * head_dim}[norm] for count in (heads, kv_heads)]
+    weights = [g.random(width) if width else g.empty(1) for width in widths]
+    rates = 1e4 ** (-torch.arange(half, device=g.device, dtype=torch.float32) / half)
+    angles = torch.arange(positions, device=g.device, dtype=torch.float32)[:, None] * rates[None]
+    table = torch.stack([angles.cos(), angles.sin()]).contiguous() if rotates else g.floats(1)
+    at = g.integers(torch.arange(rows) * 977 % positions)
+    q, caches = g.empty(rows, heads, head_dim), [g.random(rows, kv_heads, slots, head_dim) for _ in range(2)]
+    lanes = min(1 << (divided(half, g.pack) - 1).bit_length(), 32)
+    blocks = divided(rows * (heads + 2 * kv_heads) * lanes, 128)
+
+    def launch(wait=True):
+        g.launch("decode_layer", "place_heads", blocks, 128, joined, *weights, table, at, q, *caches, rows, heads, kv_heads, half,
+                 lanes, *widths, 1e-6, offset, positions if rotates else 0, slots, slot, wait=wait)
+
+    return joined, weights, table, at, q, caches, launch
+
+
+def layer(g):
+    rows, slots, slot = 7, 5, 3
+    shapes = [((4, 2, 18), "a head", True, 0.0), ((3, 1, 64), "all heads", True, 0.0), ((5, 5, 128), "a head", True, 1.0),
+              ((2, 1, 256), "a head", False, 1.0), ((2, 2, 6), None, True, 0.0), ((2, 1, 600), None, False, 0.0),
+              ((3, 2, 22), "all heads", True, 1.0), ((1, 1, 2), "a head", True, 0.0)]
+    if not g.emulated:
+        shapes += [((16, 8, 128), "a head", True, 0.0), ((32, 8, 128), "all heads", True, 0.0)]
+    for dims, norm, rotates, offset in shapes:
+        heads, kv_heads, head_dim = dims
+        half = head_dim // 2
+        joined, weights, table, at, q, caches, launch = place_heads(g, dims, norm, rotates, offset, rows, slots, slot)
+        before = [x.clone() for x in caches]
+        launch()
+        wide = list(joined.to(F64).split([heads, kv_heads, kv_heads], 1))
+        for i, weight in enumerate(weights if norm else []):
+            together = wide[i].flatten(1) if norm == "all heads" else wide[i]
+            normed = together * (together.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * (offset + weight.to(F64))
+            wide[i] = normed.view(wide[i].shape)
+        if rotates:
+            cos, sin = (table[i][at.long()][:, None].to(F64) for i in (0, 1))
+            for i in (0, 1):
+                first, second = wide[i][..., :half], wide[i][..., half:]
+                wide[i] = torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+        name = f"place_heads {heads}/{kv_heads}x{head_dim}, norm {norm}{', turned' if rotates else ''}"
+        g.compare(name, q=(q, wide[0]), keys=(caches[0][:, :, slot], wide[1]), values=(caches[1][:, :, slot], wide[2]))
+        others = torch.arange(slots, device=g.device) != slot
+        g.say(f"{name}, other slots", all(torch.equal(x[:, :, others], y[:, :, others]) for x, y in zip(caches, before)))
+    for name, function in ACTIVATIONS.items():
+        for n, width in [(9, 5), (9, 131), (3, 1096)] if g.emulated else [(9, 5), (9, 131), (256, 6144)]:
+            joined, y = g.random(n, 2 * width, scale=4), g.empty(n, width)
+            blocks = (divided(divided(width, g.pack), 128), n)
+            g.launch("decode_layer", f"{name}_joined", blocks, 128, joined, y, width)
+            gate, up = joined.to(F64).split(width, 1)
+            g.compare(f"{name}_joined {n}x{width}", y=(y, function(gate) * up))
+    if g.timing:
+        for heads, kv_heads, width in [(16, 8, 6144), (32, 8, 9728)]:
+            *_, joined, _, _, _, q, _, launch = place_heads(g, (heads, kv_heads, 128), "a head", True, 0.0, 256, 1000, 500)
+            g.time(f"place_heads 256 rows, {heads}/{kv_heads}x128", lambda: launch(wait=False), bytes=2 * joined.nbytes)
+            joined, y = g.random(256, 2 * width), g.empty(256, width)
+            for name in ACTIVATIONS:
+                g.time(f"{name}_joined 256x{width}", lambda: g.launch(
+                    "decode_layer", f"{name}_joined", (divided(divided(width, g.pack), 128), 256), 128, joined, y, width, wait=False),
+                    bytes=joined.nbytes + y.nbytes)
+
+
+GROUPS = [norms, rotary, rows, gated, nf4, finite, optimizer, token_head, head, truncated, attention, decode, layer]
 
 
 def every_kernel_is_here():

@@ -78,6 +78,27 @@ pub struct Saved {
 }
 
 impl Saved {
+    /// All of it, in the order of the fields.
+    pub(super) fn vectors(&self) -> [Option<&Vec<f32>>; 10] {
+        let Self { x, q, k, v, attention, attention_out, x1, gate, up, mlp_out } = self;
+        let [x, q, k, v, attention] = [x, q, k, v, attention].map(Some);
+        let [x1, gate, up] = [x1, gate, up].map(Some);
+        [x, q, k, v, attention, attention_out.as_ref(), x1, gate, up, mlp_out.as_ref()]
+    }
+
+    /// From [`Self::vectors`]; what the norms after attention and MLP take counts where these are.
+    pub(super) fn of_vectors(vectors: [Vec<f32>; 10], norms_after: bool) -> Self {
+        let [x, q, k, v, attention, attention_out, x1, gate, up, mlp_out] = vectors;
+        let after = |values| norms_after.then_some(values);
+        let (attention_out, mlp_out) = (after(attention_out), after(mlp_out));
+        Self { x, q, k, v, attention, attention_out, x1, gate, up, mlp_out }
+    }
+
+    /// Values (tokens, `kv_heads` * `head_dim`).
+    pub fn values(&self) -> &[f32] {
+        &self.v
+    }
+
     /// The layer's input alone; gives all other buffers back.
     pub fn into_input(self, buffers: &mut Buffers) -> Vec<f32> {
         let Self { x, q, k, v, attention, attention_out, x1, gate, up, mlp_out } = self;
@@ -298,6 +319,16 @@ impl LayerShape<'_> {
         let norm = of_norm(w.attention_norm, &mut sums.attention_norm);
         self.add_norm_before_backward(grad, &d_normed, &x, norm);
         buffers.give([normed, d_normed, d_attention, rotated_q, rotated_k, dq, dk, dv, x, q, k, v]);
+    }
+
+    /// Keys as the attention takes them: (tokens, `kv_heads` * `head_dim`).
+    pub fn keys(
+        &self,
+        saved: &Saved,
+        w: &LayerParts<LayerWeight>,
+        buffers: &mut Buffers,
+    ) -> Vec<f32> {
+        self.rotate(&saved.k, w.k_norm, buffers)
     }
 
     fn inputs<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Inputs<'a> {

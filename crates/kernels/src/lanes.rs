@@ -129,7 +129,7 @@ pub fn thin_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
             let mut transposed = vec![0.0; out * lanes];
             let x = transpose(x.chunks_exact(inner), inner, lanes);
             product(&mut transposed, w, &x, lanes, false, rayon::current_num_threads());
-            untranspose(y, &transposed, lanes);
+            untranspose(y.chunks_exact_mut(out).enumerate(), &transposed, lanes);
         }
         Ok(())
     })?;
@@ -356,15 +356,18 @@ pub fn transpose<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usi
     transposed
 }
 
-/// The rows (at most `lanes`, d) of a transposed block (d, lanes).
-pub fn untranspose(rows: &mut [f32], transposed: &[f32], lanes: usize) {
-    let d = transposed.len() / lanes;
+/// Writes the rows of a transposed block (d, lanes) that are asked for, each with its lane.
+pub fn untranspose<'a>(
+    rows: impl Iterator<Item = (usize, &'a mut [f32])>,
+    transposed: &[f32],
+    lanes: usize,
+) {
+    let mut rows: Vec<(usize, &mut [f32])> = rows.collect();
     // A few features of all rows at a time, so that what is read stays in the nearest cache.
     for (first, features) in transposed.chunks(LANES * lanes).enumerate() {
-        for (lane, row) in rows.chunks_exact_mut(d).enumerate() {
-            for (value, x) in
-                row[first * LANES..].iter_mut().zip(features[lane..].iter().step_by(lanes))
-            {
+        for (lane, row) in &mut rows {
+            let features = features[*lane..].iter().step_by(lanes);
+            for (value, x) in row[first * LANES..].iter_mut().zip(features) {
                 *value = *x;
             }
         }
@@ -388,7 +391,7 @@ mod tests {
     fn rows(transposed: &[f32], lanes: usize, count: usize) -> Tensor {
         let d = transposed.len() / lanes;
         let mut rows = vec![0.0; count * d];
-        untranspose(&mut rows, transposed, lanes);
+        untranspose(rows.chunks_exact_mut(d).enumerate(), transposed, lanes);
         Tensor::from_vec(rows, (count, d), &Device::Cpu).unwrap()
     }
 

@@ -10,6 +10,7 @@
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use super::paged::PagedCache;
+use super::trace::{Trace, Tracing};
 use crate::error::Result;
 use crate::kernels::{LayerCache, PromptGroups};
 use candle_core::Tensor;
@@ -32,6 +33,14 @@ impl Cache {
             // Nothing is copied.
             Kind::Paged(cache) => rows < cache.rows(),
             Kind::Grouped(cache) => (rows as f64) < COMPACT_BELOW * cache.groups.rows() as f64,
+        }
+    }
+
+    /// The traces of the rows that have one, with the rows' numbers.
+    pub(in crate::model) fn into_traces(self) -> Vec<(usize, Trace)> {
+        match self.0 {
+            Kind::Paged(cache) => cache.into_traces().collect(),
+            Kind::Grouped(_) => Vec::new(),
         }
     }
 
@@ -71,15 +80,16 @@ impl GroupedCache {
 impl Decoder {
     /// Runs each prompt once and makes a cache of `copies` rows per prompt with room for
     /// `new_tokens` more. Returns the final hidden state of each row's last prompt token (rows,
-    /// hidden), and the cache; row r belongs to prompt r / copies.
+    /// hidden), and the cache; row r belongs to prompt r / copies. Only a cache in pages traces.
     pub(in crate::model) fn prefill(
         &self,
         prompts: &[&[u32]],
         copies: usize,
         new_tokens: usize,
+        tracing: Option<Tracing>,
     ) -> Result<(Tensor, Cache)> {
-        Ok(if self.fused_layers(|_| true).is_some() {
-            let (hidden, cache) = self.prefill_paged(prompts, copies)?;
+        Ok(if let Some(weights) = self.fused_layers(|_| true) {
+            let (hidden, cache) = self.prefill_paged(&weights, prompts, copies, tracing)?;
             (hidden, Cache(Kind::Paged(cache)))
         } else {
             let (hidden, cache) = self.prefill_grouped(prompts, copies, new_tokens)?;

@@ -5,10 +5,11 @@
 use super::layer::{Layer, Shape, Sight, Weight, WeightElements};
 use super::network::Decoder;
 use super::packed::PackedTokens;
+use super::trace::{TokenRecord, Trace, TraceRecords};
 use crate::error::{Error, Result};
 use crate::kernels::{
-    Buffers, LayerParts, LayerShape, Saved, TokenHead, WeightSums, add_norm_backward, fused, norm,
-    scale_elements, token_logprob_entropy, with_slices,
+    Buffers, LayerParts, LayerShape, LayerWeight, Saved, TokenHead, WeightSums, add_norm_backward,
+    fused, norm, scale_elements, token_logprob_entropy, with_slices,
 };
 use crate::model::ResponseBatch;
 use crate::optim::Gradients;
@@ -32,7 +33,7 @@ pub(in crate::model) struct LayerSums<'a> {
 
 /// What the backward pass needs.
 pub(in crate::model) struct FusedBackward {
-    layers: Vec<SavedLayer>,
+    layers: SavedLayers,
     /// Inputs of the last norm that predict response tokens: (response tokens, hidden).
     selected: Vec<f32>,
     /// The same after the norm.
@@ -42,10 +43,13 @@ pub(in crate::model) struct FusedBackward {
     leaf: Var,
 }
 
-enum SavedLayer {
-    Whole(Box<Saved>),
-    /// The layer's input (tokens, hidden), from which backward computes the rest again.
-    Input(Vec<f32>),
+/// What it needs of the layers.
+enum SavedLayers {
+    Whole(Vec<Saved>),
+    /// The layers' inputs (tokens, hidden), from which backward computes the rest again.
+    Inputs(Vec<Vec<f32>>),
+    /// What decoding has left of the batch's parts, one after another.
+    Traced(Vec<TraceRecords>),
 }
 
 impl<'a> LayerSums<'a> {
@@ -82,14 +86,21 @@ impl<'a> LayerSums<'a> {
     ) -> Result<(Tensor, FusedBackward)> {
         let network = self.network;
         let head = TokenHead::new(batch.targets(), network.spec().vocab_size, temperature)?;
-        let mut layers = Vec::with_capacity(self.weights.len());
-        let x = network.run_layers(&self.weights, batch.tokens(), buffers, |saved, buffers| {
-            layers.push(if recompute {
-                SavedLayer::Input(saved.into_input(buffers))
-            } else {
-                SavedLayer::Whole(Box::new(saved))
-            });
-        })?;
+        let (mut whole, mut inputs) = (Vec::new(), Vec::new());
+        let x = network.run_layers(
+            &self.weights,
+            batch.tokens(),
+            buffers,
+            |saved, _, _, buffers| {
+                if recompute {
+                    inputs.push(saved.into_input(buffers));
+                } else {
+                    whole.push(saved);
+                }
+            },
+        )?;
+        let layers =
+            if recompute { SavedLayers::Inputs(inputs) } else { SavedLayers::Whole(whole) };
 
         let selected = network.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
@@ -97,6 +108,35 @@ impl<'a> LayerSums<'a> {
         let statistics = network.head_statistics(&head, &mut hidden, &selected, tokens, buffers)?;
         let leaf = Var::from_tensor(&statistics)?;
         let statistics = leaf.as_tensor().clone();
+        Ok((statistics, FusedBackward { layers, selected, hidden, head, leaf }))
+    }
+
+    /// What [`Self::forward`] returns, without a forward pass: from the traces of the batch's
+    /// responses, and the statistics (response tokens, 2) that were found while sampling.
+    pub(in crate::model) fn resume(
+        &self,
+        batch: &ResponseBatch,
+        traces: &[&Trace],
+        statistics: &Tensor,
+        temperature: f64,
+        buffers: &mut Buffers,
+    ) -> Result<(Tensor, FusedBackward)> {
+        let (network, spec) = (self.network, self.network.spec());
+        let head = TokenHead::new(batch.targets(), spec.vocab_size, temperature)?;
+        let parts = batch.traced_parts(traces);
+        let records: Vec<&TokenRecord> = parts.iter().flat_map(|part| part.iter()).collect();
+        if records.len() != batch.len() {
+            return Err(Error::failed("a trace is not one of the response that it came with"));
+        }
+        let mut selected = buffers.take(batch.predictors().len() * spec.hidden_size);
+        for (row, &token) in selected.chunks_exact_mut(spec.hidden_size).zip(batch.predictors()) {
+            row.copy_from_slice(records[token as usize].part(spec.last_in_record()));
+        }
+        let mut hidden = buffers.take(selected.len());
+        network.last_norm(&mut hidden, &selected)?;
+        let leaf = Var::from_tensor(statistics)?;
+        let statistics = leaf.as_tensor().clone();
+        let layers = SavedLayers::Traced(parts);
         Ok((statistics, FusedBackward { layers, selected, hidden, head, leaf }))
     }
 
@@ -155,21 +195,33 @@ impl<'a> LayerSums<'a> {
     fn layers_backward(
         &mut self,
         tokens: &PackedTokens,
-        saved: Vec<SavedLayer>,
+        mut saved: SavedLayers,
         mut grad: Vec<f32>,
         buffers: &mut Buffers,
     ) -> Result<()> {
         let weights = self.weights.iter().zip(&self.network.layers);
-        for (((layer, of), saved), sums) in weights.zip(saved).zip(&mut self.layers).rev() {
+        let layers = weights.zip(&mut self.layers).enumerate();
+        for (index, ((layer, of), sums)) in layers.rev() {
             let shape = self.network.fused_shape(tokens, &of.sight);
             let elements = elements(layer)?;
             let parts = elements.as_ref().map(WeightElements::borrow);
-            let saved = match saved {
-                SavedLayer::Whole(saved) => *saved,
-                SavedLayer::Input(x) => {
+            let saved = match &mut saved {
+                SavedLayers::Whole(layers) => layers.pop().ok_or_else(missing)?,
+                SavedLayers::Inputs(inputs) => {
+                    let x = inputs.pop().ok_or_else(missing)?;
                     let (y, saved) = shape.forward(x, &parts, buffers);
                     buffers.give([y]);
                     saved
+                }
+                SavedLayers::Traced(parts) => {
+                    let layout = self.network.spec().record_layout();
+                    let at = index * layout.len()..(index + 1) * layout.len();
+                    let records: Vec<&[f32]> = parts
+                        .iter()
+                        .flat_map(|part| part.iter())
+                        .map(|record| record.part(at.clone()))
+                        .collect();
+                    layout.gather(&records, buffers)
                 }
             };
             shape.backward(&mut grad, saved, &parts, sums, buffers);
@@ -264,7 +316,7 @@ impl Decoder {
             return Ok(token_logprob_entropy(&hidden, self.head(), batch.targets(), temperature)?);
         };
         let head = TokenHead::new(batch.targets(), self.spec().vocab_size, temperature)?;
-        let x = self.run_layers(&layers, batch.tokens(), buffers, Saved::free)?;
+        let x = self.run_layers(&layers, batch.tokens(), buffers, free)?;
         let selected = self.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
         let statistics =
@@ -279,10 +331,16 @@ impl Decoder {
         layers: &[LayerParts<&Weight>],
         tokens: &PackedTokens,
     ) -> Result<Tensor> {
-        let x = self.run_layers(layers, tokens, &mut Buffers::default(), Saved::free)?;
+        let x = self.run_layers(layers, tokens, &mut Buffers::default(), free)?;
+        self.fused_finish(&x)
+    }
+
+    /// The last norm of x (tokens, hidden).
+    pub(super) fn fused_finish(&self, x: &[f32]) -> Result<Tensor> {
+        let d = self.spec().hidden_size;
         let mut hidden = vec![0.0; x.len()];
-        self.last_norm(&mut hidden, &x)?;
-        Ok(Tensor::from_vec(hidden, (tokens.len(), self.spec().hidden_size), &Device::Cpu)?)
+        self.last_norm(&mut hidden, x)?;
+        Ok(Tensor::from_vec(hidden, (x.len() / d, d), &Device::Cpu)?)
     }
 
     fn last_norm(&self, hidden: &mut [f32], x: &[f32]) -> Result<()> {
@@ -320,14 +378,14 @@ impl Decoder {
         Ok(Tensor::from_vec(out, (tokens, 2), &Device::Cpu)?)
     }
 
-    /// Runs all layers; returns the input of the last norm (tokens, hidden) and hands what backward
-    /// needs to `keep`.
-    fn run_layers(
+    /// Runs all layers; returns the input of the last norm (tokens, hidden). What backward needs of
+    /// each layer is handed to `keep`, with the layer.
+    pub(super) fn run_layers(
         &self,
         layers: &[LayerParts<&Weight>],
         tokens: &PackedTokens,
         buffers: &mut Buffers,
-        mut keep: impl FnMut(Saved, &mut Buffers),
+        mut keep: impl FnMut(Saved, &LayerShape, &LayerParts<LayerWeight>, &mut Buffers),
     ) -> Result<Vec<f32>> {
         self.check(tokens)?;
         let d = self.spec().hidden_size;
@@ -343,13 +401,22 @@ impl Decoder {
         }
         for (layer, of) in layers.iter().zip(&self.layers) {
             let (shape, elements) = (self.fused_shape(tokens, &of.sight), elements(layer)?);
-            let (y, saved) =
-                shape.forward(x, &elements.as_ref().map(WeightElements::borrow), buffers);
-            keep(saved, buffers);
+            let weights = elements.as_ref().map(WeightElements::borrow);
+            let (y, saved) = shape.forward(x, &weights, buffers);
+            keep(saved, &shape, &weights, buffers);
             x = y;
         }
         Ok(x)
     }
+}
+
+fn missing() -> Error {
+    Error::failed("backward came to a layer that the forward pass has left nothing of")
+}
+
+/// Keeps nothing of a layer.
+fn free(saved: Saved, _: &LayerShape, _: &LayerParts<LayerWeight>, buffers: &mut Buffers) {
+    saved.free(buffers);
 }
 
 /// The elements of a layer's weights as they are used, readable.

@@ -8,6 +8,7 @@
 //! | `joined` | products of one input as one |
 //! | `fused`, `recompute` | the same without a graph on the CPU, and with one graph a layer |
 //! | `cache`, `paged` | cached decoding from single operations, and in blocks of rows on the CPU |
+//! | `trace` | what decoding keeps for a backward pass without another forward pass |
 
 mod cache;
 mod fused;
@@ -20,6 +21,7 @@ mod parts;
 mod recompute;
 mod rope;
 mod spec;
+mod trace;
 
 pub(super) use fused::{FusedBackward, LayerSums};
 pub(super) use layer::LowRank;
@@ -30,3 +32,5 @@ pub use recompute::LayerInputs;
 pub(super) use rope::Rope;
 pub use rope::RopeScaling;
 pub use spec::{DecoderSpec, NormPlacement, QkNorm, Sliding};
+pub(super) use trace::TraceRecords;
+pub use trace::{Trace, TraceMemory, Tracing};

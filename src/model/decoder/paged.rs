@@ -6,30 +6,53 @@
 //! all of them. A layer is the one of [`super::layer`], step by step, in memory of which most is
 //! allocated once per token. Keys and values are in pages of all layers; the pages of a prompt
 //! exist once and serve all rows of its group. Every row's numbers are the same to the last bit
-//! whatever other rows are decoded beside it, and on any number of threads.
+//! whatever other rows are decoded beside it, and on any number of threads. What a backward pass
+//! needs of traced rows ([`super::trace`]) is kept on the way.
 
 use super::fused::{FusedLayers, elements};
 use super::layer::{Layer, WeightElements};
 use super::network::Decoder;
 use super::packed::PackedTokens;
+use super::trace::{TokenRecord, Trace, TraceMemory, TraceRecords, Tracing};
 use crate::error::{Error, Result};
 use crate::kernels::{
-    Elements, Heads, LayerParts, LayerWeight, PAGE, Page, Scope, lanes, paged_attention,
-    scale_elements,
+    Buffers, Elements, Heads, LayerParts, LayerWeight, PAGE, Page, RecordLayout, RecordPart, Scope,
+    lanes, paged_attention, scale_elements,
 };
 use candle_core::Tensor;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Keys and values of a batch of growing sequences.
 pub(super) struct PagedCache {
     rows: Vec<Row>,
+    /// Of rows that have left, by number.
+    traces: Vec<(usize, Trace)>,
 }
 
 /// A row's pages, each (layers, [`Heads::page_len`]).
 struct Row {
+    /// Among those that the cache began with.
+    number: usize,
     prompt: Arc<Pages>,
     completion: Pages,
+    trace: Option<RowTrace>,
+}
+
+/// The growing trace of a row.
+struct RowTrace {
+    prompt: TraceRecords,
+    /// One for each token; the last one is in the making during a step.
+    completion: Vec<TokenRecord>,
+    memory: TraceMemory,
+}
+
+impl RowTrace {
+    /// A part of the token that is in the making.
+    fn place(&mut self, range: Range<usize>) -> Option<&mut [f32]> {
+        self.completion.last_mut().map(|record| record.part_mut(range))
+    }
 }
 
 #[derive(Default)]
@@ -79,6 +102,11 @@ struct OfLayer {
 }
 
 impl Row {
+    fn into_trace(self) -> Option<(usize, Trace)> {
+        let RowTrace { prompt, completion, .. } = self.trace?;
+        Some((self.number, Trace { prompt, completion: Arc::new(completion) }))
+    }
+
     fn position(&self) -> u32 {
         (self.prompt.tokens + self.completion.tokens) as u32
     }
@@ -107,11 +135,18 @@ impl Row {
 impl PagedCache {
     /// Keeps the given rows only, in the given order, which rises.
     pub(super) fn retain(&mut self, rows: &[u32]) {
-        let mut index = 0;
-        self.rows.retain(|_| {
-            index += 1;
-            rows.binary_search(&(index - 1)).is_ok()
-        });
+        for (index, row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+            if rows.binary_search(&(index as u32)).is_ok() {
+                self.rows.push(row);
+            } else {
+                self.traces.extend(row.into_trace());
+            }
+        }
+    }
+
+    /// The traces of the rows that have one, with the rows' numbers.
+    pub(super) fn into_traces(self) -> impl Iterator<Item = (usize, Trace)> {
+        self.traces.into_iter().chain(self.rows.into_iter().filter_map(Row::into_trace))
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -127,49 +162,80 @@ struct Step<'a> {
     norm: WeightElements<'a>,
     /// Parts of a block's work that may run at the same time.
     splits: usize,
+    /// Of a token in a layer, where some rows are traced.
+    layout: Option<RecordLayout>,
 }
 
 impl Decoder {
-    /// [`Decoder::prefill`] into pages.
+    /// [`Decoder::prefill`] into pages, with the layers' weights.
     pub(super) fn prefill_paged(
         &self,
+        weights: &FusedLayers,
         prompts: &[&[u32]],
         copies: usize,
+        tracing: Option<Tracing>,
     ) -> Result<(Tensor, PagedCache)> {
         let packed = PackedTokens::new(prompts.iter().copied());
         let (heads, layers) = (self.shape.sizes(), self.layers.len());
-        let mut caches: Vec<Pages> = prompts.iter().map(|_| Pages::default()).collect();
+        let (part, width) = (heads.page_len(), heads.kv_heads * heads.head_dim);
+        let pages = |prompt: &&[u32]| Pages {
+            pages: vec![vec![0.0; layers * part]; prompt.len().div_ceil(PAGE)],
+            tokens: prompt.len(),
+        };
+        let mut caches: Vec<Pages> = prompts.iter().map(pages).collect();
+        let (layout, length) = (self.spec().record_layout(), self.spec().record_len());
+        let record = |memory: &TraceMemory, ids: &[u32]| {
+            ids.iter().map(|&id| memory.record(id, length)).collect()
+        };
+        let traced = tracing.map_or(&[][..], |of| &prompts[..of.prompts.min(prompts.len())]);
+        let mut records: Vec<Vec<TokenRecord>> =
+            tracing.iter().flat_map(|of| traced.iter().map(|ids| record(of.memory, ids))).collect();
+
         let mut layer = 0;
-        let mut failure = None;
-        let hidden = self.forward_with(&packed, |(keys, values)| {
-            let kept = keys.contiguous().and_then(|keys| {
-                let values = values.contiguous()?;
-                let (keys, values) = (Elements::of(&keys)?, Elements::of(&values)?);
-                let (part, width) = (heads.page_len(), heads.kv_heads * heads.head_dim);
+        let mut buffers = Buffers::default();
+        let x =
+            self.run_layers(weights, &packed, &mut buffers, |saved, shape, weights, buffers| {
+                let (keys, values) = (shape.keys(&saved, weights, buffers), saved.values());
                 for (cache, range) in caches.iter_mut().zip(packed.segments.ranges()) {
-                    cache
-                        .pages
-                        .resize_with(range.len().div_ceil(PAGE), || vec![0.0; layers * part]);
-                    cache.tokens = range.len();
                     for (place, token) in range.enumerate() {
                         let page = &mut cache.pages[place / PAGE][layer * part..][..part];
                         let token = token * width..(token + 1) * width;
                         heads.write(page, place % PAGE, &keys[token.clone()], &values[token]);
                     }
                 }
-                Ok(())
-            });
-            failure = failure.take().or(kept.err());
-            layer += 1;
-        })?;
-        if let Some(error) = failure {
-            return Err(error.into());
+                let at = layer * layout.len()..(layer + 1) * layout.len();
+                let mut places: Vec<&mut [f32]> = records
+                    .iter_mut()
+                    .flatten()
+                    .map(|record| record.part_mut(at.clone()))
+                    .collect();
+                layout.scatter(&mut places, &saved);
+                buffers.give([keys]);
+                saved.free(buffers);
+                layer += 1;
+            })?;
+        let hidden = self.spec().hidden_size;
+        for (record, x) in records.iter_mut().flatten().zip(x.chunks_exact(hidden)) {
+            record.part_mut(self.spec().last_in_record()).copy_from_slice(x);
         }
-        let rows = caches.into_iter().map(Arc::new).flat_map(|prompt| {
-            std::iter::repeat_n(prompt, copies)
-                .map(|prompt| Row { prompt, completion: Pages::default() })
-        });
-        Ok((self.last_hidden(&hidden, &packed, copies)?, PagedCache { rows: rows.collect() }))
+
+        let mut rows = Vec::with_capacity(prompts.len() * copies);
+        let mut traces = records.into_iter().map(Arc::new);
+        for pages in caches {
+            let (pages, trace) = (Arc::new(pages), tracing.zip(traces.next()));
+            rows.extend((rows.len()..rows.len() + copies).map(|number| Row {
+                number,
+                prompt: pages.clone(),
+                completion: Pages::default(),
+                trace: trace.as_ref().map(|(of, prompt)| RowTrace {
+                    prompt: prompt.clone(),
+                    completion: Vec::new(),
+                    memory: of.memory.clone(),
+                }),
+            }));
+        }
+        let cache = PagedCache { rows, traces: Vec::new() };
+        Ok((self.last_hidden(&self.fused_finish(&x)?, &packed, copies)?, cache))
     }
 
     /// [`Decoder::decode`] with pages.
@@ -189,6 +255,11 @@ impl Decoder {
             embeddings: Elements::of(&self.embeddings)?,
             norm: self.norm.elements()?,
             splits,
+            layout: cache
+                .rows
+                .iter()
+                .any(|row| row.trace.is_some())
+                .then(|| self.spec().record_layout()),
         };
         let layers: FusedLayers = self.layers.iter().map(Layer::weights).collect();
         let mut out = vec![0.0; rows * hidden];
@@ -270,6 +341,11 @@ impl<'a> Block<'a> {
         if let Some(scale) = config.embedding_scale() {
             scale_elements(&mut x, scale);
         }
+        for (row, &token) in rows.iter_mut().zip(tokens) {
+            if let Some(RowTrace { completion, memory, .. }) = &mut row.trace {
+                completion.push(memory.record(token, config.record_len()));
+            }
+        }
         let (eps, splits) = (shape.eps as f32, step.splits);
         Self {
             lanes,
@@ -295,17 +371,28 @@ impl<'a> Block<'a> {
         let (shape, splits, sight) = (&network.shape, *splits, &network.layers[index].sight);
         let (q_width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let width = q_width + 2 * kv_width;
+        let keep = |rows: &mut [Row], part: RecordPart, values: &[f32]| {
+            if let Some(layout) = step.layout {
+                let range = layout.range(part);
+                let at = index * layout.len();
+                keep(rows, at + range.start..at + range.end, values, lanes);
+            }
+        };
 
+        keep(rows, RecordPart::X, x);
         let input = branch.input(&mut self.normed, x, layer.attention_norm);
         let (q, kv) = qkv.split_at_mut(q_width * lanes);
         let (k, v) = kv.split_at_mut(kv_width * lanes);
         let outputs = [(&mut *q, layer.q_proj), (&mut *k, layer.k_proj), (&mut *v, layer.v_proj)];
         lanes::linear(outputs, input, lanes, false, splits);
-        for (y, bias) in [(&mut *q, layer.q_bias), (&mut *k, layer.k_bias), (v, layer.v_bias)] {
+        for (y, bias) in [(q, layer.q_bias), (k, layer.k_bias), (v, layer.v_bias)] {
             if let Some(bias) = bias {
                 lanes::add_bias(y, bias.elements, lanes);
             }
         }
+        keep(rows, RecordPart::Qkv, qkv);
+        let (q, kv) = qkv.split_at_mut(q_width * lanes);
+        let k = &mut kv[..kv_width * lanes];
         for (x, norm) in [(q, layer.q_norm), (k, layer.k_norm)] {
             if let Some(weight) = norm {
                 lanes::rms_norm(x, weight.elements, branch.eps, lanes);
@@ -316,7 +403,7 @@ impl<'a> Block<'a> {
         }
 
         // Each row has keys and values of its own, so attention goes row by row.
-        lanes::untranspose(&mut self.qkv_rows, qkv, lanes);
+        lanes::untranspose(self.qkv_rows.chunks_exact_mut(width).enumerate(), qkv, lanes);
         let (layers, scope) = (network.layers.len(), sight.scope);
         let of = OfLayer { layer: index, layers, heads: *heads, scope, scale: scope.scale() };
         let together = rows.len().div_ceil(splits);
@@ -326,23 +413,44 @@ impl<'a> Block<'a> {
             .with_min_len(together)
             .for_each(|((row, out), qkv)| row.attend(out, qkv, &of));
         let attended = lanes::transpose(self.attended_rows.chunks_exact(q_width), q_width, lanes);
-        branch.add(x, layer.o_proj, &attended, layer.attention_out_norm);
+        keep(rows, RecordPart::Attention, &attended);
+        branch.add(x, layer.o_proj, &attended, layer.attention_out_norm, |result| {
+            keep(rows, RecordPart::AttentionOut, result);
+        });
 
+        keep(rows, RecordPart::X1, x);
         let input = branch.input(&mut self.normed, x, layer.mlp_norm);
         let outputs = [(&mut self.gate[..], layer.gate_proj), (&mut self.up[..], layer.up_proj)];
         lanes::linear(outputs, input, lanes, false, splits);
+        keep(rows, RecordPart::Gate, &self.gate);
+        keep(rows, RecordPart::Up, &self.up);
         lanes::gated(&mut self.gate, &self.up, shape.activation);
-        branch.add(x, layer.down_proj, &self.gate, layer.mlp_out_norm);
+        branch.add(x, layer.down_proj, &self.gate, layer.mlp_out_norm, |result| {
+            keep(rows, RecordPart::MlpOut, result);
+        });
     }
 
     /// Writes the final hidden states, and counts the token.
     fn finish(mut self) {
+        if self.step.layout.is_some() {
+            keep(self.rows, self.step.network.spec().last_in_record(), &self.x, self.lanes);
+        }
         lanes::rms_norm(&mut self.x, self.step.norm.borrow().elements, self.branch.eps, self.lanes);
-        lanes::untranspose(self.out, &self.x, self.lanes);
+        let hidden = self.step.network.spec().hidden_size;
+        lanes::untranspose(self.out.chunks_exact_mut(hidden).enumerate(), &self.x, self.lanes);
         for row in self.rows {
             row.completion.tokens += 1;
         }
     }
+}
+
+/// Writes values (features, lanes) into that part of the traced rows' records.
+fn keep(rows: &mut [Row], range: Range<usize>, values: &[f32], lanes: usize) {
+    let places = rows.iter_mut().enumerate().filter_map(|(lane, row)| {
+        let place = row.trace.as_mut()?.place(range.clone())?;
+        Some((lane, place))
+    });
+    lanes::untranspose(places, values, lanes);
 }
 
 /// What the two branches of a layer begin and end with, in lanes.
@@ -368,13 +476,21 @@ impl Branch {
         normed
     }
 
-    /// x += W y, or the norm of W y where there is one.
-    fn add(&mut self, x: &mut [f32], w: LayerWeight, y: &[f32], norm: Option<LayerWeight>) {
+    /// x += W y, or the norm of W y where there is one; the norm's input is given to `keep`.
+    fn add(
+        &mut self,
+        x: &mut [f32],
+        w: LayerWeight,
+        y: &[f32],
+        norm: Option<LayerWeight>,
+        keep: impl FnOnce(&[f32]),
+    ) {
         let Some(weight) = norm else {
             return lanes::linear([(x, w)], y, self.lanes, true, self.splits);
         };
         self.result.resize(x.len(), 0.0);
         lanes::linear([(&mut self.result, w)], y, self.lanes, false, self.splits);
+        keep(&self.result);
         lanes::rms_norm(&mut self.result, weight.elements, self.eps, self.lanes);
         lanes::add(x, &self.result);
     }
@@ -407,6 +523,10 @@ mod tests {
             variable.set(&(random(variable.dims(), index as u64) * 0.3).unwrap()).unwrap();
         }
         Decoder::adapted(&config, &weights, &adapter, false).unwrap()
+    }
+
+    fn fused(network: &Decoder) -> FusedLayers<'_> {
+        network.fused_layers(|_| true).unwrap()
     }
 
     fn random_weights(family: &str, layers: &str) -> (DecoderSpec, Weights) {
@@ -453,7 +573,8 @@ mod tests {
     fn agree_while_rows_grow_and_leave(network: &Decoder, family: &str) {
         let text: Vec<u32> = (0..40).map(|i| (i * 7 + i / 5) % 48).collect();
         let prompts: [&[u32]; 4] = [&text[..1], &text[1..18], &text[18..34], &text[34..]];
-        let (mut found, mut paged) = network.prefill_paged(&prompts, 9).unwrap();
+        let (mut found, mut paged) =
+            network.prefill_paged(&fused(network), &prompts, 9, None).unwrap();
         let (mut expected, mut grouped) = network.prefill_grouped(&prompts, 9, 40).unwrap();
         let mut worst = 0f32;
         for step in 0..40usize {
@@ -491,7 +612,7 @@ mod tests {
     fn a_sequence_does_not_grow_beyond_the_positions() {
         let network = network("qwen3", "");
         let prompt = vec![3; 95];
-        let (_, mut cache) = network.prefill_paged(&[&prompt], 1).unwrap();
+        let (_, mut cache) = network.prefill_paged(&fused(&network), &[&prompt], 1, None).unwrap();
         assert!(network.decode_paged(&[1], &mut cache).is_ok());
         assert!(
             network
