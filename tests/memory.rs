@@ -22,7 +22,8 @@ fn layers_that_are_computed_again_give_the_same_weights() {
             let run = |recompute: bool| {
                 let settings = format!(
                     "adapter: {adapter}, method: EntropyBonus(coefficient: 0.01),
-                     objective: (recompute_layers: {recompute}, micro_batch_tokens: 200)"
+                     objective: (recompute_layers: {recompute}, micro_batch_tokens: 200,
+                         traced_groups: 0)"
                 );
                 let run = place.run_parity(&place.parity_experiment(2, &settings));
                 let model = common::checkpoint(&run.folder, 2);
@@ -81,6 +82,7 @@ fn what_was_chosen_stands_in_the_run_folder() {
         "micro_batch_tokens: 2048",
         "recompute_layers: false",
         "offload_reference: false",
+        "traced_groups: 3",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }

@@ -333,7 +333,7 @@ mod tests {
             plan(experiment, gib, on_cpu).workload.traced_groups
         };
         let mut found = Vec::new();
-        for gib in (30..1400).rev() {
+        for gib in (30..2000).rev() {
             let plan = plan(&experiment, f64::from(gib), true);
             let half = 0.5 * plan.available.unwrap() as f64;
             found.push(plan.workload.traced_groups);
@@ -348,7 +348,7 @@ mod tests {
         let with = |change: fn(&mut Experiment)| {
             let mut changed = experiment.clone();
             change(&mut changed);
-            traced(&changed, 1400.0, true)
+            traced(&changed, 2000.0, true)
         };
         assert_eq!(with(|e| e.precision = Precision::Bf16), 0);
         assert_eq!(with(|e| e.objective.epochs = 2), 0);

@@ -6,8 +6,8 @@ use super::decoder::{Decoder, Trace, Tracing};
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
 use crate::kernels::{
-    HeadDraws, TILE, Truncation, Uniforms, add_features, on_gpu, one_pass_head,
-    one_pass_head_on_gpu, place, thin_linear, truncated_draws_on_gpu, truncated_probabilities,
+    HeadDraws, TILE, Truncation, Uniforms, add_features, candidates, into_elements, on_gpu,
+    one_pass_head, one_pass_head_on_gpu, place, thin_linear, truncated_draws_on_gpu,
 };
 use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor};
@@ -269,17 +269,20 @@ impl Decoder {
                 rows.iter_mut().map(|row| rng::unit_f64(&mut row.rng)).collect();
             return Ok(truncated_draws_on_gpu(hidden, head, &truncation, &uniforms, features)?);
         }
-        let logits = thin_linear(hidden, head)?;
-        let mut p: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        let logits = thin_linear(hidden, head)?.to_dtype(DType::F32)?;
+        let mut logits = into_elements(logits)
+            .ok_or_else(|| Error::failed("logits are not in the memory of the machine"))?;
         let mut draws = HeadDraws::default();
-        let drawn: Vec<(u32, f32, f32)> = p
+        let drawn: Vec<(u32, f32, f32)> = logits
             .par_chunks_mut(vocabulary)
             .zip(rows.par_iter_mut())
-            .map(|(p, row)| {
-                let entropy = truncated_probabilities(p, &truncation);
-                let weights: Vec<f64> = p.iter().map(|&p| f64::from(p)).collect();
-                let token = place(&weights, rng::unit_f64(&mut row.rng));
-                (token as u32, p[token].ln(), entropy)
+            .map(|(logits, row)| {
+                let found = candidates(logits, &truncation);
+                let index = place(&found.probabilities, rng::unit_f64(&mut row.rng));
+                if features {
+                    found.spread(logits);
+                }
+                (found.tokens[index], found.probabilities[index].ln(), found.entropy)
             })
             .collect();
         for (token, logprob, entropy) in drawn {
@@ -288,7 +291,7 @@ impl Decoder {
             draws.entropies.push(entropy);
         }
         if features {
-            let probabilities = Tensor::from_vec(p, (rows.len(), vocabulary), head.device())?
+            let probabilities = Tensor::from_vec(logits, (rows.len(), vocabulary), head.device())?
                 .to_dtype(head.dtype())?;
             let chosen = head
                 .index_select(&Tensor::from_slice(&draws.tokens, rows.len(), head.device())?, 0)?;

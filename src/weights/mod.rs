@@ -119,7 +119,7 @@ impl Weights {
 
     /// Bytes of those that are on a device.
     pub(crate) fn bytes_on(&self, device: &Device) -> usize {
-        let tensors = self.variables.values().map(|variable| variable.as_tensor());
+        let tensors = self.variables.values().map(Parameter::as_tensor);
         let of_quantised = self.quantised.values().flat_map(|m| [m.codes(), m.scales()]);
         tensors
             .chain(of_quantised)
@@ -194,7 +194,7 @@ impl Weights {
             let mut bytes = if count > 0 { bytes_from(0)? } else { Vec::new() };
             for next in (0..count).step_by(PIECE).map(|start| start + PIECE) {
                 let following = || if next < count { bytes_from(next) } else { Ok(Vec::new()) };
-                let (_, made) = rayon::join(|| hasher.update(&bytes), following);
+                let ((), made) = rayon::join(|| hasher.update(&bytes), following);
                 bytes = made?;
             }
         }

@@ -604,7 +604,7 @@ def attention_blocks(parts):
                 sums.append([start + first, min(BLOCK, length - first), slots, len(chunks)])
                 slots += len(chunks)
     queries.sort(key=lambda item: -item[0])
-    keys.sort(key=lambda item: -sum(max(place + count - item[0], 0) for _, place, count in runs[item[3]:item[4]]))
+    keys.sort(key=lambda item: -sum(min(count, max(place + count - item[0], 0)) for _, place, count in runs[item[3]:item[4]]))
     return queries, keys, runs, sums, slots
 
 

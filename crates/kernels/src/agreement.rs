@@ -58,9 +58,15 @@ pub(crate) fn rounded(tensor: &Tensor) -> Tensor {
 /// Asserts that a result in `bf16` is what it should be, up to roundings of it and of what it is
 /// made of.
 pub(crate) fn within_bf16(found: &Tensor, expected: &Tensor) {
+    within_bf16_of(found, expected, 0.0);
+}
+
+/// [`within_bf16`] of elements that are what terms of the size `terms` leave of each other.
+fn within_bf16_of(found: &Tensor, expected: &Tensor, terms: f32) {
     assert_eq!(found.shape(), expected.shape());
     let (found, expected) = (values(&found.to_dtype(DType::F32).unwrap()), values(expected));
     let size = (expected.iter().map(|x| x * x).sum::<f32>() / expected.len().max(1) as f32).sqrt();
+    let size = size.max(terms);
     for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let allowed = 0.02 * (expected.abs() + size);
         assert!(
@@ -76,6 +82,16 @@ pub(crate) fn agree_in_bf16(
     inputs: &[Tensor],
     fused: impl Fn(&[Tensor]) -> Result<Tensor>,
     reference: impl Fn(&[Tensor]) -> Result<Tensor>,
+) {
+    agree_in_bf16_of(inputs, fused, reference, 0.0);
+}
+
+/// [`agree_in_bf16`] where gradients are what terms of the size `terms` leave of each other.
+pub(crate) fn agree_in_bf16_of(
+    inputs: &[Tensor],
+    fused: impl Fn(&[Tensor]) -> Result<Tensor>,
+    reference: impl Fn(&[Tensor]) -> Result<Tensor>,
+    terms: f32,
 ) {
     let run = |f: &dyn Fn(&[Tensor]) -> Result<Tensor>, dtype: DType| {
         let vars: Vec<Var> = inputs
@@ -94,7 +110,7 @@ pub(crate) fn agree_in_bf16(
     within_bf16(&y, &expected);
     for (grad, expected) in grads.iter().zip(&expected_grads) {
         assert_eq!(grad.dtype(), DType::BF16);
-        within_bf16(grad, expected);
+        within_bf16_of(grad, expected, terms);
     }
 }
 

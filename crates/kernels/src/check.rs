@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 pub(crate) use super::agreement::{
-    agree, agree_in_bf16, agree_without_differences, rounded, within_bf16,
+    agree, agree_in_bf16, agree_in_bf16_of, agree_without_differences, rounded, within_bf16,
 };
 use candle_core::{Device, Tensor};
 

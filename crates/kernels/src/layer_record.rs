@@ -118,6 +118,7 @@ impl RecordLayout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use RecordPart::{Attention, AttentionOut, Gate, MlpOut, Qkv, Up, X, X1};
 
     /// Every number tells its layout's part, token and column.
     #[test]
@@ -150,11 +151,10 @@ mod tests {
                 assert_eq!(found.map_or(&[][..], Vec::as_slice), wanted);
             }
 
-            use RecordPart::{Attention, AttentionOut, Gate, MlpOut, Qkv, Up, X, X1};
             let all = [X, Qkv, Attention, AttentionOut, X1, Gate, Up, MlpOut];
             let ranges: Vec<usize> = all.into_iter().flat_map(|part| layout.range(part)).collect();
             assert_eq!(ranges, (0..layout.len()).collect::<Vec<_>>());
-            assert_eq!(records[7][layout.range(X1).start], vectors[6][7 * 3]);
+            assert_eq!(records[7][layout.range(X1)], vectors[6][7 * 3..8 * 3]);
             assert_eq!(records[7][layout.range(Qkv)][4..6], vectors[2][7 * 2..8 * 2]);
         }
     }

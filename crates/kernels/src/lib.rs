@@ -86,4 +86,4 @@ pub use token_head::{
     TokenHead, TokenStatistics, rows_per_device_slice, rows_per_slice, softmax_entropy,
     token_logprob_entropy, token_logprob_entropy_reference, token_statistics,
 };
-pub use truncated::{Truncation, truncated_probabilities};
+pub use truncated::{Candidates, Truncation, candidates};

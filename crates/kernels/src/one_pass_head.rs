@@ -175,8 +175,9 @@ fn check(hidden: &Tensor, head: &Tensor, uniforms: &[Uniforms]) -> Result<(usize
 
 /// The place at which the cumulated weights pass the share `u` of their sum; places without weight
 /// are never taken.
-pub fn place(weights: &[f64], u: f64) -> usize {
-    place_of(weights.iter().copied(), u * weights.iter().sum::<f64>()).0
+pub fn place<T: Copy + Into<f64>>(weights: &[T], u: f64) -> usize {
+    let weights = weights.iter().map(|&weight| weight.into());
+    place_of(weights.clone(), u * weights.sum::<f64>()).0
 }
 
 /// The place at which the cumulated weights pass `goal`, and their sum before it; the last place

@@ -2,10 +2,11 @@
 //! layer's forward and backward pass as one operation each. Only the loss, a function of the
 //! tokens' statistics, is differentiated by candle.
 
-use super::layer::{Layer, Shape, Sight, Weight, WeightElements};
+use super::layer::{Layer, Shape, Sight};
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use super::trace::{TokenRecord, Trace, TraceRecords};
+use super::weight::{Weight, WeightElements};
 use crate::error::{Error, Result};
 use crate::kernels::{
     Buffers, LayerParts, LayerShape, LayerWeight, Saved, TokenHead, WeightSums, add_norm_backward,

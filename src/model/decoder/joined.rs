@@ -3,9 +3,9 @@
 //! values, and those of its MLP's gates and of what they gate; elsewhere, and with biases, adapters
 //! or matrices in four bits, each product is its own.
 
-use super::layer::Weight;
 use super::parts::Part;
 use super::spec::DecoderSpec;
+use super::weight::Weight;
 use crate::kernels::{LayerParts, linear, linear_parts};
 use candle_core::{Result, Tensor};
 

@@ -4,11 +4,11 @@ use super::joined::Joined;
 use super::parts::Role;
 use super::rope::rotary;
 use super::spec::DecoderSpec;
+use super::weight::{LowRank, Weight};
 use crate::error::Result;
 use crate::kernels::{
-    self, Activation, Elements, HeadShaping, Heads, LayerCache, LayerParts, LayerWeight,
-    PromptGroups, Rotary, Scope, add_bias, fused, gated, gated_joined, grouped_attention, linear,
-    nf4_linear, offset_rms_norm, place_heads, rotary_embedding, shifted,
+    Activation, HeadShaping, Heads, LayerCache, LayerParts, PromptGroups, Rotary, Scope, gated,
+    gated_joined, grouped_attention, place_heads, rotary_embedding,
 };
 use crate::weights::Stored;
 use candle_core::Tensor;
@@ -16,106 +16,6 @@ use std::sync::Arc;
 
 /// Keys and values of one layer's tokens: each (tokens, `kv_heads`, `head_dim`).
 pub(super) type KeysValues = (Tensor, Tensor);
-
-/// A parameter, with what is added to it where it is used.
-pub(super) struct Weight {
-    pub(super) stored: Stored,
-    /// Of an adapter.
-    low_rank: Option<LowRank>,
-    /// To every element.
-    offset: f32,
-}
-
-/// scale B A, which is added to the weight of a linear layer.
-pub(in crate::model) struct LowRank {
-    /// (rank, in)
-    pub(in crate::model) a: Tensor,
-    /// (out, rank)
-    pub(in crate::model) b: Tensor,
-    pub(in crate::model) scale: f64,
-}
-
-impl Weight {
-    /// The scale of a norm.
-    pub(super) fn of_norm(spec: &DecoderSpec, stored: Stored) -> Self {
-        Self { stored, low_rank: None, offset: spec.norm_offset }
-    }
-
-    /// The norm of x (..., d) that this is the scale of.
-    pub(super) fn norm(&self, x: &Tensor, eps: f64) -> candle_core::Result<Tensor> {
-        offset_rms_norm(x, self.stored.plain()?, eps, self.offset)
-    }
-
-    /// The elements as they are used, where [`Self::is_fused`].
-    pub(super) fn elements(&self) -> candle_core::Result<WeightElements<'_>> {
-        let mut own = self.stored.elements()?;
-        if self.offset != 0.0 {
-            own = shifted(&own, self.offset).into_owned().into();
-        }
-        let low_rank = match &self.low_rank {
-            Some(LowRank { a, b, scale }) => Some((Elements::of(a)?, Elements::of(b)?, *scale)),
-            None => None,
-        };
-        Ok(WeightElements { own, low_rank })
-    }
-
-    /// Whether it is `f32` on the CPU, with what an adapter adds.
-    pub(super) fn is_fused(&self) -> bool {
-        let is_fused = |low_rank: &LowRank| fused(&[&low_rank.a, &low_rank.b]);
-        self.stored.is_fused() && self.low_rank.as_ref().is_none_or(is_fused)
-    }
-
-    /// Whether it is a tensor to which nothing is added.
-    pub(super) fn is_plain(&self) -> bool {
-        matches!(self.stored, Stored::Plain(_)) && self.low_rank.is_none()
-    }
-
-    /// Rows of a matrix that [`Self::is_plain`].
-    pub(super) fn rows(&self) -> usize {
-        self.stored.followed().dims().first().copied().unwrap_or(0)
-    }
-
-    /// Everything that gradients may follow: the weight's own tensor first, then A and B of an
-    /// adapter.
-    pub(super) fn followed(&self) -> impl Iterator<Item = &Tensor> {
-        let of_adapter = self.low_rank.iter().flat_map(|low_rank| [&low_rank.a, &low_rank.b]);
-        std::iter::once(self.stored.followed()).chain(of_adapter)
-    }
-
-    /// x W^T, or x W^T + (scale x A^T) B^T, and the bias: (n, out) for x (n, in).
-    pub(super) fn apply(&self, x: &Tensor, bias: Option<&Self>) -> candle_core::Result<Tensor> {
-        let mut y = match &self.stored {
-            Stored::Plain(tensor) => linear(x, tensor)?,
-            Stored::Nf4(matrix) => nf4_linear(x, matrix)?,
-        };
-        if let Some(bias) = bias {
-            y = add_bias(&y, bias.stored.plain()?)?;
-        }
-        match &self.low_rank {
-            None => Ok(y),
-            // The product with A is the small one, so it is what is scaled.
-            Some(LowRank { a, b, scale }) => y + linear(&(linear(x, a)? * *scale)?, b)?,
-        }
-    }
-}
-
-/// The elements of a [`Weight`], readable as long as this lives.
-pub(super) struct WeightElements<'a> {
-    own: Elements<'a>,
-    /// A, B and their scale.
-    low_rank: Option<(Elements<'a>, Elements<'a>, f64)>,
-}
-
-impl WeightElements<'_> {
-    /// As the fused operations take them.
-    pub(super) fn borrow(&self) -> LayerWeight<'_> {
-        let low_rank = self.low_rank.as_ref();
-        LayerWeight {
-            elements: &self.own,
-            low_rank: low_rank.map(|(a, b, scale)| kernels::LowRank { a, b, scale: *scale as f32 }),
-        }
-    }
-}
 
 /// What every layer needs to know.
 pub(super) struct Shape {
@@ -232,10 +132,9 @@ impl Layer {
         attend: impl FnOnce(&Tensor, KeysValues, Scope) -> candle_core::Result<Tensor>,
     ) -> candle_core::Result<Tensor> {
         let (parts, tokens) = (&self.parts, x.dim(0)?);
-        let place = |x: Tensor, weight: &Option<Weight>| {
+        let place = |x: Tensor, weight: Option<&Weight>| {
             // Its weight says whether a norm is over a head or over all.
-            let is_whole =
-                weight.as_ref().is_some_and(|w| w.stored.followed().dims() != [shape.head_dim]);
+            let is_whole = weight.is_some_and(|w| w.stored.followed().dims() != [shape.head_dim]);
             let x = if is_whole {
                 norm(x.flatten_from(1)?, weight, shape)?.reshape(x.shape())?
             } else {
@@ -249,8 +148,8 @@ impl Layer {
         let attention = |x: &Tensor| {
             let heads = |y: &Tensor, heads| y.reshape((tokens, heads, shape.head_dim));
             let [q, k, v] = self.joined.apart_of_attention(parts, x)?;
-            let q = place(heads(&q, shape.heads)?, &parts.q_norm)?;
-            let k = place(heads(&k, shape.kv_heads)?, &parts.k_norm)?;
+            let q = place(heads(&q, shape.heads)?, parts.q_norm.as_ref())?;
+            let k = place(heads(&k, shape.kv_heads)?, parts.k_norm.as_ref())?;
             attend(&q, (k, heads(&v, shape.kv_heads)?), self.sight.scope)
         };
         let mlp = |x: &Tensor| {
@@ -302,18 +201,18 @@ impl Layer {
         mlp: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
     ) -> candle_core::Result<Tensor> {
         let parts = &self.parts;
-        let normed = norm(x.clone(), &parts.attention_norm, shape)?;
+        let normed = norm(x.clone(), parts.attention_norm.as_ref(), shape)?;
         let out = parts.o_proj.apply(&attention(&normed)?, None)?;
-        let x = (x + norm(out, &parts.attention_out_norm, shape)?)?;
+        let x = (x + norm(out, parts.attention_out_norm.as_ref(), shape)?)?;
 
-        let normed = norm(x.clone(), &parts.mlp_norm, shape)?;
+        let normed = norm(x.clone(), parts.mlp_norm.as_ref(), shape)?;
         let out = parts.down_proj.apply(&mlp(&normed)?, None)?;
-        x + norm(out, &parts.mlp_out_norm, shape)?
+        x + norm(out, parts.mlp_out_norm.as_ref(), shape)?
     }
 }
 
 /// The norm of x where there is one.
-fn norm(x: Tensor, weight: &Option<Weight>, shape: &Shape) -> candle_core::Result<Tensor> {
+fn norm(x: Tensor, weight: Option<&Weight>, shape: &Shape) -> candle_core::Result<Tensor> {
     match weight {
         Some(weight) => weight.norm(&x, shape.eps),
         None => Ok(x),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `spec` | sizes, and what distinguishes one family of decoders from another |
 //! | `parts` | the parameters by name, shape and role: one list |
+//! | `weight` | a parameter with what an adapter adds to it |
 //! | `layer`, `network` | the forward pass from single operations, differentiable, on every device |
 //! | `joined` | products of one input as one |
 //! | `fused`, `recompute` | the same without a graph on the CPU, and with one graph a layer |
@@ -22,9 +23,9 @@ mod recompute;
 mod rope;
 mod spec;
 mod trace;
+mod weight;
 
 pub(super) use fused::{FusedBackward, LayerSums};
-pub(super) use layer::LowRank;
 pub use network::Decoder;
 pub use packed::PackedTokens;
 pub(super) use parts::{EMBEDDINGS, HEAD, LAYERS, Part, Role};
@@ -34,3 +35,4 @@ pub use rope::RopeScaling;
 pub use spec::{DecoderSpec, NormPlacement, QkNorm, Sliding};
 pub(super) use trace::TraceRecords;
 pub use trace::{Trace, TraceMemory, Tracing};
+pub(super) use weight::LowRank;

@@ -3,10 +3,11 @@
 //! Cached decoding (`super::cache`) uses the same layers, so there is one definition of the
 //! network.
 
-use super::layer::{KeysValues, Layer, LowRank, Shape, Weight};
+use super::layer::{KeysValues, Layer, Shape};
 use super::packed::PackedTokens;
 use super::parts::{EMBEDDINGS, HEAD, LAST_NORM};
 use super::spec::DecoderSpec;
+use super::weight::{LowRank, Weight};
 use crate::error::{Error, Result};
 use crate::kernels::{Scope, causal_attention, gather_rows};
 use crate::model::LoraAdapter;

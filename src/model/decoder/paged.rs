@@ -10,10 +10,11 @@
 //! needs of traced rows ([`super::trace`]) is kept on the way.
 
 use super::fused::{FusedLayers, elements};
-use super::layer::{Layer, WeightElements};
+use super::layer::Layer;
 use super::network::Decoder;
 use super::packed::PackedTokens;
 use super::trace::{TokenRecord, Trace, TraceMemory, TraceRecords, Tracing};
+use super::weight::WeightElements;
 use crate::error::{Error, Result};
 use crate::kernels::{
     Buffers, Elements, Heads, LayerParts, LayerWeight, PAGE, Page, RecordLayout, RecordPart, Scope,

@@ -123,9 +123,15 @@ fn backward(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::check::{agree, agree_in_bf16, agree_without_differences, random};
+    use super::super::super::check::{agree, agree_in_bf16_of, agree_without_differences, random};
     use super::super::emulate;
     use super::*;
+
+    /// The gradient by a query is P (dP - delta) K / sqrt(d), and delta is made of results that are
+    /// rounded: each is off by 0.6 2^-9, so delta by that times sqrt(d). What is left of queries that
+    /// see few keys is off by 0.002 then, for inputs of size 1, whatever its own size is, and one
+    /// element of many by three times that.
+    const CANCELLED: f32 = 0.3;
 
     fn inputs(tokens: usize, heads: usize, kv_heads: usize, head_dim: usize) -> [Tensor; 3] {
         [
@@ -202,7 +208,7 @@ mod tests {
             if head_dim <= largest_head(DType::F32) {
                 agree_without_differences(&inputs, emulated, reference, 2e-5);
             }
-            agree_in_bf16(&inputs, emulated, reference);
+            agree_in_bf16_of(&inputs, emulated, reference, CANCELLED);
         }
     }
 
@@ -252,7 +258,7 @@ mod tests {
             if head_dim < 128 {
                 agree_without_differences(&inputs, emulated, reference, 2e-5);
             }
-            agree_in_bf16(&inputs, emulated, reference);
+            agree_in_bf16_of(&inputs, emulated, reference, CANCELLED);
         }
     }
 }

@@ -49,7 +49,9 @@ impl Lists {
         lists.queries.sort_by_key(|&[first, ..]| Reverse(first));
         let runs = &lists.runs;
         lists.keys.sort_by_key(|&[first, _, _, from, to, _]| {
-            let behind = |&[_, place, count]: &[u32; 3]| (place + count).saturating_sub(first);
+            // Queries of the run that stand behind the first key.
+            let behind =
+                |&[_, place, count]: &[u32; 3]| count.min((place + count).saturating_sub(first));
             Reverse(runs[from as usize..to as usize].iter().map(behind).sum::<u32>())
         });
         lists

@@ -1,4 +1,4 @@
-//! Draws from the likeliest tokens only; see [`crate::truncated_probabilities`].
+//! Draws from the likeliest tokens only; see [`crate::candidates`].
 //!
 //! All logits of a decode step are made at once, in `f32`, and stay on the device. A block finds the
 //! least likely token that may be drawn of its row by going through the row ten times: the row is
@@ -19,7 +19,7 @@ const THREADS: usize = 512;
 /// The mass of probability 1: probabilities are added up as whole numbers.
 const ONE: f64 = (1u64 << 62) as f64;
 
-/// Draws a token per row of hidden states (rows, d) from what [`crate::truncated_probabilities`]
+/// Draws a token per row of hidden states (rows, d) from what [`crate::candidates`]
 /// makes of their logits under the head (vocabulary, d), at the place that a uniform number per row
 /// says. With `features` also phi = W\[y\] - sum over v of p\[v\] W\[v\] of each (rows, d) in `f32`,
 /// which stays on the device and is not in the draws.
@@ -105,7 +105,7 @@ fn features_of(results: &Tensor, weights: &Tensor, head: &Tensor) -> Result<Tens
 #[cfg(test)]
 mod tests {
     use super::super::super::check::{difference, random, rounded, values, within_bf16};
-    use super::super::super::{place, truncated_probabilities};
+    use super::super::super::{candidates, place};
     use super::super::emulate;
     use super::*;
     use candle_core::Device;
@@ -119,10 +119,10 @@ mod tests {
     ) -> (Vec<(u32, f32, f32)>, Tensor) {
         let mut rows: Vec<Vec<f32>> = logits.to_vec2().unwrap();
         let draws = rows.iter_mut().zip(uniforms).map(|(row, &u)| {
-            let entropy = truncated_probabilities(row, truncation);
-            let weights: Vec<f64> = row.iter().map(|&p| f64::from(p)).collect();
-            let token = place(&weights, u);
-            (token as u32, row[token].ln(), entropy)
+            let found = candidates(row, truncation);
+            found.spread(row);
+            let index = place(&found.probabilities, u);
+            (found.tokens[index], found.probabilities[index].ln(), found.entropy)
         });
         let draws = draws.collect();
         (draws, Tensor::new(rows, &Device::Cpu).unwrap())
@@ -172,12 +172,12 @@ mod tests {
                     }
                     let chosen = Tensor::new(found.tokens.as_slice(), &Device::Cpu).unwrap();
                     let chosen = wide(&w).index_select(&chosen, 0).unwrap();
-                    let expected = (chosen - p.matmul(&wide(&w)).unwrap()).unwrap();
-                    let phi = phi.unwrap();
+                    let expected = p.matmul(&wide(&w)).unwrap();
+                    let mean = (chosen - phi.unwrap()).unwrap();
                     if dtype == DType::F32 {
-                        assert!(difference(&phi, &expected) < 1e-5);
+                        assert!(difference(&mean, &expected) < 1e-5);
                     } else {
-                        within_bf16(&phi, &expected);
+                        within_bf16(&mean, &expected);
                     }
                 }
             }
