@@ -85,9 +85,8 @@ pub(super) struct BenchArguments {
     /// Trains an adapter (LoRA) of this rank on all linear layers; all weights where it is left out.
     #[arg(long, value_name = "R", value_parser = whole::<usize>(1, 4096))]
     lora_rank: Option<usize>,
-
-    /// Groups whose forward pass is kept from sampling (all that fit)
-    #[arg(long)]
+    /// Groups whose forward pass is kept from sampling; all that fit where it is left out.
+    #[arg(long, value_name = "N")]
     traced_groups: Option<usize>,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]

@@ -156,7 +156,7 @@ impl Workload {
         let has_policy_encoder =
             experiment.encoder() == Some(&crate::experiment::EncoderSource::Policy);
         let rollout = &experiment.rollout;
-        Self {
+        let mut workload = Self {
             shape: shape.clone(),
             precision: experiment.precision,
             adapter: experiment.adapter.clone(),
@@ -179,13 +179,13 @@ impl Workload {
             new_tokens: rollout.max_new_tokens,
             micro_batch_tokens: experiment.objective.micro_batch_tokens(),
             recompute: experiment.objective.recompute_layers.unwrap_or(false),
-            traced_groups: if on_cpu && experiment.precision == Precision::F32 {
-                experiment.objective.traced_groups().min(rollout.prompts_per_step)
-            } else {
-                0
-            },
+            traced_groups: experiment.objective.traced_groups().min(rollout.prompts_per_step),
             samples_again: rollout.dynamic.is_some(),
+        };
+        if !workload.is_layerwise() {
+            workload.traced_groups = 0;
         }
+        workload
     }
 
     fn element(&self) -> usize {
@@ -322,10 +322,7 @@ impl Workload {
         );
         let (before, after) = (shape.norms.has_before(), shape.norms.has_after());
         if self.is_layerwise() {
-            // The layer's input and the sum after attention, and what norms after attention and
-            // MLP take (d); projection and attention (q); projections (kv); gate, up (mlp).
-            let widths = 2 * d + 2 * usize::from(after) * d;
-            return self.element() * (widths + 2 * q + 2 * kv + 2 * mlp);
+            return self.element() * shape.record_layout().len();
         }
         // An adapter adds its product and the sum to each output.
         let added = 2 * self.adapter_outputs("B");

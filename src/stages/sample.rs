@@ -150,8 +150,8 @@ pub fn sample_completions(
     let at_a_time = rollout.groups_at_a_time.unwrap_or(requests.len()).max(1);
     let traced = experiment.0.objective.traced_groups();
     let mut sampled = Vec::with_capacity(requests.len() * rollout.group_size);
-    for (wave, requests) in requests.chunks(at_a_time).enumerate() {
-        let of_wave = &groups[wave * at_a_time..][..requests.len()];
+    let by_wave = groups.chunks(at_a_time).zip(requests.chunks(at_a_time));
+    for (wave, (of_wave, requests)) in by_wave.enumerate() {
         let prompts =
             of_wave.iter().take_while(|(_, group, _)| (group.0 as usize) < traced).count();
         let waves = groups.len().div_ceil(at_a_time) as f32;

@@ -17,6 +17,7 @@ use crate::optim::Gradients;
 use crate::weights::{Parameter, Weights};
 use candle_core::{Device, Tensor, TensorId, Var};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The weights of all layers.
 pub(super) type FusedLayers<'a> = Vec<LayerParts<&'a Weight>>;
@@ -34,7 +35,7 @@ pub(in crate::model) struct LayerSums<'a> {
 
 /// What the backward pass needs.
 pub(in crate::model) struct FusedBackward {
-    layers: SavedLayers,
+    layers: Vec<SavedLayer>,
     /// Inputs of the last norm that predict response tokens: (response tokens, hidden).
     selected: Vec<f32>,
     /// The same after the norm.
@@ -44,13 +45,12 @@ pub(in crate::model) struct FusedBackward {
     leaf: Var,
 }
 
-/// What it needs of the layers.
-enum SavedLayers {
-    Whole(Vec<Saved>),
-    /// The layers' inputs (tokens, hidden), from which backward computes the rest again.
-    Inputs(Vec<Vec<f32>>),
+enum SavedLayer {
+    Whole(Box<Saved>),
+    /// The layer's input (tokens, hidden), from which backward computes the rest again.
+    Input(Vec<f32>),
     /// What decoding has left of the batch's parts, one after another.
-    Traced(Vec<TraceRecords>),
+    Traced(Arc<Vec<TraceRecords>>),
 }
 
 impl<'a> LayerSums<'a> {
@@ -87,21 +87,19 @@ impl<'a> LayerSums<'a> {
     ) -> Result<(Tensor, FusedBackward)> {
         let network = self.network;
         let head = TokenHead::new(batch.targets(), network.spec().vocab_size, temperature)?;
-        let (mut whole, mut inputs) = (Vec::new(), Vec::new());
+        let mut layers = Vec::with_capacity(self.weights.len());
         let x = network.run_layers(
             &self.weights,
             batch.tokens(),
             buffers,
             |saved, _, _, buffers| {
-                if recompute {
-                    inputs.push(saved.into_input(buffers));
+                layers.push(if recompute {
+                    SavedLayer::Input(saved.into_input(buffers))
                 } else {
-                    whole.push(saved);
-                }
+                    SavedLayer::Whole(Box::new(saved))
+                });
             },
         )?;
-        let layers =
-            if recompute { SavedLayers::Inputs(inputs) } else { SavedLayers::Whole(whole) };
 
         let selected = network.select(x, batch.predictors(), buffers);
         let mut hidden = buffers.take(selected.len());
@@ -124,7 +122,7 @@ impl<'a> LayerSums<'a> {
     ) -> Result<(Tensor, FusedBackward)> {
         let (network, spec) = (self.network, self.network.spec());
         let head = TokenHead::new(batch.targets(), spec.vocab_size, temperature)?;
-        let parts = batch.traced_parts(traces);
+        let parts = Arc::new(batch.traced_parts(traces));
         let records: Vec<&TokenRecord> = parts.iter().flat_map(|part| part.iter()).collect();
         if records.len() != batch.len() {
             return Err(Error::failed("a trace is not one of the response that it came with"));
@@ -137,7 +135,7 @@ impl<'a> LayerSums<'a> {
         network.last_norm(&mut hidden, &selected)?;
         let leaf = Var::from_tensor(statistics)?;
         let statistics = leaf.as_tensor().clone();
-        let layers = SavedLayers::Traced(parts);
+        let layers = self.weights.iter().map(|_| SavedLayer::Traced(parts.clone())).collect();
         Ok((statistics, FusedBackward { layers, selected, hidden, head, leaf }))
     }
 
@@ -196,33 +194,32 @@ impl<'a> LayerSums<'a> {
     fn layers_backward(
         &mut self,
         tokens: &PackedTokens,
-        mut saved: SavedLayers,
+        saved: Vec<SavedLayer>,
         mut grad: Vec<f32>,
         buffers: &mut Buffers,
     ) -> Result<()> {
         let weights = self.weights.iter().zip(&self.network.layers);
-        let layers = weights.zip(&mut self.layers).enumerate();
-        for (index, ((layer, of), sums)) in layers.rev() {
+        let layers = weights.zip(saved).zip(&mut self.layers).enumerate();
+        for (index, (((layer, of), saved), sums)) in layers.rev() {
             let shape = self.network.fused_shape(tokens, &of.sight);
             let elements = elements(layer)?;
             let parts = elements.as_ref().map(WeightElements::borrow);
-            let saved = match &mut saved {
-                SavedLayers::Whole(layers) => layers.pop().ok_or_else(missing)?,
-                SavedLayers::Inputs(inputs) => {
-                    let x = inputs.pop().ok_or_else(missing)?;
+            let saved = match saved {
+                SavedLayer::Whole(saved) => *saved,
+                SavedLayer::Input(x) => {
                     let (y, saved) = shape.forward(x, &parts, buffers);
                     buffers.give([y]);
                     saved
                 }
-                SavedLayers::Traced(parts) => {
-                    let layout = self.network.spec().record_layout();
-                    let at = index * layout.len()..(index + 1) * layout.len();
+                SavedLayer::Traced(parts) => {
+                    let spec = self.network.spec();
+                    let at = spec.layer_in_record(index);
                     let records: Vec<&[f32]> = parts
                         .iter()
                         .flat_map(|part| part.iter())
                         .map(|record| record.part(at.clone()))
                         .collect();
-                    layout.gather(&records, buffers)
+                    spec.record_layout().gather(&records, buffers)
                 }
             };
             shape.backward(&mut grad, saved, &parts, sums, buffers);
@@ -409,10 +406,6 @@ impl Decoder {
         }
         Ok(x)
     }
-}
-
-fn missing() -> Error {
-    Error::failed("backward came to a layer that the forward pass has left nothing of")
 }
 
 /// Keeps nothing of a layer.

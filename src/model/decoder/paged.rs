@@ -100,6 +100,8 @@ struct OfLayer {
     heads: Heads,
     scope: Scope,
     scale: f32,
+    /// Where a traced row keeps the result.
+    kept: Option<Range<usize>>,
 }
 
 impl Row {
@@ -116,7 +118,7 @@ impl Row {
     /// `qkv` is the layer's q (heads, `head_dim`), k and v (`kv_heads`, `head_dim`) one after
     /// another, `out` (heads, `head_dim`).
     fn attend(&mut self, out: &mut [f32], qkv: &[f32], of: &OfLayer) {
-        let OfLayer { layer, layers, heads, scope, scale } = *of;
+        let OfLayer { layer, layers, heads, scope, scale, .. } = *of;
         let first = scope.first(self.position() as usize);
         let (q, kv) = qkv.split_at(heads.heads * heads.head_dim);
         let (k, v) = kv.split_at(kv.len() / 2);
@@ -130,6 +132,11 @@ impl Row {
             .chain(completion.layer(layer, part, own, completion.tokens + 1))
             .collect();
         paged_attention(out, q, &pages, heads, scale);
+        if let (Some(trace), Some(range)) = (&mut self.trace, &of.kept)
+            && let Some(place) = trace.place(range.clone())
+        {
+            place.copy_from_slice(out);
+        }
     }
 }
 
@@ -184,13 +191,11 @@ impl Decoder {
             tokens: prompt.len(),
         };
         let mut caches: Vec<Pages> = prompts.iter().map(pages).collect();
-        let (layout, length) = (self.spec().record_layout(), self.spec().record_len());
-        let record = |memory: &TraceMemory, ids: &[u32]| {
-            ids.iter().map(|&id| memory.record(id, length)).collect()
-        };
-        let traced = tracing.map_or(&[][..], |of| &prompts[..of.prompts.min(prompts.len())]);
-        let mut records: Vec<Vec<TokenRecord>> =
-            tracing.iter().flat_map(|of| traced.iter().map(|ids| record(of.memory, ids))).collect();
+        let spec = self.spec();
+        let mut records: Vec<Vec<TokenRecord>> = tracing.map_or(Vec::new(), |of| {
+            let record = |&id: &u32| of.memory.record(id, spec.record_len());
+            prompts.iter().take(of.prompts).map(|ids| ids.iter().map(record).collect()).collect()
+        });
 
         let mut layer = 0;
         let mut buffers = Buffers::default();
@@ -204,20 +209,18 @@ impl Decoder {
                         heads.write(page, place % PAGE, &keys[token.clone()], &values[token]);
                     }
                 }
-                let at = layer * layout.len()..(layer + 1) * layout.len();
                 let mut places: Vec<&mut [f32]> = records
                     .iter_mut()
                     .flatten()
-                    .map(|record| record.part_mut(at.clone()))
+                    .map(|record| record.part_mut(spec.layer_in_record(layer)))
                     .collect();
-                layout.scatter(&mut places, &saved);
+                spec.record_layout().scatter(&mut places, &saved);
                 buffers.give([keys]);
                 saved.free(buffers);
                 layer += 1;
             })?;
-        let hidden = self.spec().hidden_size;
-        for (record, x) in records.iter_mut().flatten().zip(x.chunks_exact(hidden)) {
-            record.part_mut(self.spec().last_in_record()).copy_from_slice(x);
+        for (record, x) in records.iter_mut().flatten().zip(x.chunks_exact(spec.hidden_size)) {
+            record.part_mut(spec.last_in_record()).copy_from_slice(x);
         }
 
         let mut rows = Vec::with_capacity(prompts.len() * copies);
@@ -372,11 +375,14 @@ impl<'a> Block<'a> {
         let (shape, splits, sight) = (&network.shape, *splits, &network.layers[index].sight);
         let (q_width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let width = q_width + 2 * kv_width;
+        let place = |part: RecordPart| {
+            let start = network.spec().layer_in_record(index).start;
+            let range = step.layout?.range(part);
+            Some(start + range.start..start + range.end)
+        };
         let keep = |rows: &mut [Row], part: RecordPart, values: &[f32]| {
-            if let Some(layout) = step.layout {
-                let range = layout.range(part);
-                let at = index * layout.len();
-                keep(rows, at + range.start..at + range.end, values, lanes);
+            if let Some(range) = place(part) {
+                keep(rows, range, values, lanes);
             }
         };
 
@@ -406,7 +412,8 @@ impl<'a> Block<'a> {
         // Each row has keys and values of its own, so attention goes row by row.
         lanes::untranspose(self.qkv_rows.chunks_exact_mut(width).enumerate(), qkv, lanes);
         let (layers, scope) = (network.layers.len(), sight.scope);
-        let of = OfLayer { layer: index, layers, heads: *heads, scope, scale: scope.scale() };
+        let kept = place(RecordPart::Attention);
+        let of = OfLayer { layer: index, layers, heads: *heads, scope, scale: scope.scale(), kept };
         let together = rows.len().div_ceil(splits);
         rows.par_iter_mut()
             .zip(self.attended_rows.par_chunks_mut(q_width))
@@ -414,7 +421,6 @@ impl<'a> Block<'a> {
             .with_min_len(together)
             .for_each(|((row, out), qkv)| row.attend(out, qkv, &of));
         let attended = lanes::transpose(self.attended_rows.chunks_exact(q_width), q_width, lanes);
-        keep(rows, RecordPart::Attention, &attended);
         branch.add(x, layer.o_proj, &attended, layer.attention_out_norm, |result| {
             keep(rows, RecordPart::AttentionOut, result);
         });

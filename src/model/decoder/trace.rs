@@ -77,16 +77,15 @@ impl Trace {
     /// Whether it is one of this prompt and this response.
     pub fn is_of(&self, prompt: &[u32], response: &[u32]) -> bool {
         let seen = &response[..response.len().saturating_sub(1)];
-        let ids = |records: &[TokenRecord]| records.iter().map(|record| record.id).collect();
-        let (own_prompt, own_seen): (Vec<u32>, Vec<u32>) =
-            (ids(&self.prompt), ids(&self.completion));
-        own_prompt == prompt && own_seen == seen
+        let is_of =
+            |records: &[TokenRecord], ids: &[u32]| records.iter().map(|record| &record.id).eq(ids);
+        is_of(&self.prompt, prompt) && is_of(&self.completion, seen)
     }
 }
 
 impl DecoderSpec {
     /// What is kept of one token in one layer.
-    pub(super) fn record_layout(&self) -> RecordLayout {
+    pub(crate) fn record_layout(&self) -> RecordLayout {
         RecordLayout {
             hidden: self.hidden_size,
             queries: self.num_attention_heads * self.head_dim,
@@ -99,6 +98,12 @@ impl DecoderSpec {
     /// Elements of what a [`Trace`] keeps of one token.
     pub(crate) fn record_len(&self) -> usize {
         self.num_hidden_layers * self.record_layout().len() + self.hidden_size
+    }
+
+    /// Where a layer is in a token's record.
+    pub(super) fn layer_in_record(&self, index: usize) -> Range<usize> {
+        let len = self.record_layout().len();
+        index * len..(index + 1) * len
     }
 
     /// Where the input of the last norm is in a token's record.

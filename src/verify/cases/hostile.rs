@@ -146,14 +146,16 @@ fn hostile() -> Vec<String> {
 #[test]
 fn hostile_texts_take_milliseconds_and_are_never_right() {
     for text in hostile() {
-        let start = std::time::Instant::now();
-        let forward = answers_equal("12", &text);
-        answers_equal(&text, r"\sqrt{2}x+1");
-        verify("12", &format!(r"\boxed{{{text}}}"), AnswerFormat::Math);
-        let seconds = start.elapsed().as_secs_f64();
         let shown: String = text.chars().take(30).collect();
-        assert_ne!(forward, Equality::Equal, "{shown}");
-        assert!(seconds < 2.0, "{seconds} s for {} bytes of {shown}", text.len());
+        // The fastest of three: a busy machine may stop a test for seconds.
+        let is_fast = (0..3).any(|_| {
+            let start = std::time::Instant::now();
+            assert_ne!(answers_equal("12", &text), Equality::Equal, "{shown}");
+            answers_equal(&text, r"\sqrt{2}x+1");
+            verify("12", &format!(r"\boxed{{{text}}}"), AnswerFormat::Math);
+            start.elapsed().as_secs_f64() < 2.0
+        });
+        assert!(is_fast, "{} bytes of {shown}", text.len());
     }
 }
 
