@@ -144,20 +144,37 @@ fn operations_agree_with_the_cpu() {
 fn attention_agrees_with_the_cpu() {
     let Some(device) = device() else { return };
     for (heads, kv_heads, head_dim) in [(16, 8, 128), (8, 4, 32), (4, 1, 64)] {
-        // Around the sizes of tiles and blocks, and some of several tiles.
-        let segments = Segments::from_lengths([1, 63, 64, 65, 129, 300, 17]);
-        let tokens = segments.tokens();
-        let inputs = [(tokens, heads, 1), (tokens, kv_heads, 2), (tokens, kv_heads, 3)]
-            .map(|(tokens, heads, seed)| (random(&[tokens, heads, head_dim], seed) * 2.0).unwrap());
         let scopes =
             [None, Some(50), Some(800)].map(|window| Scope { window, ..Scope::full(head_dim) });
-        for scope in scopes {
-            compare(
-                &format!("attention with {heads}/{kv_heads} heads of {head_dim}, {scope:?}"),
-                &device,
-                &inputs,
-                &|t| causal_attention(&t[0], &t[1], &t[2], &segments, scope),
+        // Around the sizes of tiles and blocks, and some of several tiles; then prompts of two tiles
+        // and of one with their responses, and one without any.
+        let alone = Segments::from_lengths([1, 63, 64, 65, 129, 300, 17]);
+        let shared = [
+            (65, None),
+            (1, Some(0)),
+            (64, Some(0)),
+            (129, Some(0)),
+            (20, None),
+            (300, Some(4)),
+            (17, Some(4)),
+            (9, None),
+        ];
+        let shared = Segments::branching(shared).unwrap();
+        for (kind, segments) in [("alone", &alone), ("with shared prompts", &shared)] {
+            let tokens = segments.tokens();
+            let inputs = [(tokens, heads, 1), (tokens, kv_heads, 2), (tokens, kv_heads, 3)].map(
+                |(tokens, heads, seed)| (random(&[tokens, heads, head_dim], seed) * 2.0).unwrap(),
             );
+            for scope in scopes {
+                compare(
+                    &format!(
+                        "attention with {heads}/{kv_heads} heads of {head_dim}, {kind}, {scope:?}"
+                    ),
+                    &device,
+                    &inputs,
+                    &|t| causal_attention(&t[0], &t[1], &t[2], segments, scope),
+                );
+            }
         }
         // Groups of many and of one, prompts of several tiles and of one token.
         let (rows, slots) = (23, 700);

@@ -113,10 +113,13 @@ kernels=("$PYTHON" tests/gpu/kernels.py)
 [ -z "$trial" ] || kernels+=(--emulate)
 groups="norms rotary rows gated nf4 finite optimizer token_head head truncated attention decode layer"
 
-# Small enough for the sanitizer; heads and their groups are those of Qwen3-1.7B, so that kernels run in its variants. A prompt and
-# its responses have more than 1024 tokens, from where on attention adds up their gradients in parts.
-tiny=(bench --device "$DEVICE" --hidden 256 --layers 2 --heads 4 --kv-heads 2 --head-dim 128 --intermediate 384 --vocab 1300
-    --prompts 2 --group 36 --prompt-len 70 --new-tokens 30 --repeat 1 --json)
+# Small enough for the sanitizer; heads and their groups are those of Qwen3-1.7B, so that kernels run in its variants. In `tiny` a
+# prompt and its responses have more than 1024 tokens, from where on attention adds up their gradients in parts; in `few` the rows are
+# so few and long that while decoding each is divided among several blocks.
+sizes=(bench --device "$DEVICE" --hidden 256 --layers 2 --heads 4 --kv-heads 2 --head-dim 128 --intermediate 384 --vocab 1300
+    --repeat 1 --json)
+tiny=("${sizes[@]}" --prompts 2 --group 36 --prompt-len 70 --new-tokens 30)
+few=("${sizes[@]}" --prompts 1 --group 2 --prompt-len 20 --new-tokens 160)
 
 # --- stage 1: correctness -------------------------------------------------------------------------------------------------------
 
@@ -138,7 +141,10 @@ export ORTHANT work setting trial
 correctness() {
     local name tool group precision extra=()
     part doctor 30 "$ORTHANT" doctor
-    for precision in bf16 f32; do beside "tiny_$precision" 110 "$ORTHANT" "${tiny[@]}" --dtype "$precision"; done
+    for precision in bf16 f32; do
+        beside "tiny_$precision" 110 "$ORTHANT" "${tiny[@]}" --dtype "$precision"
+        beside "tiny_few_$precision" 110 "$ORTHANT" "${few[@]}" --dtype "$precision"
+    done
     if [ -n "$torch" ]; then
         for group in $groups; do
             # An error of a kernel spoils all that follows in its process, so each group has one of its own.
@@ -158,6 +164,8 @@ correctness() {
                 "$ORTHANT" "${tiny[@]}" --dtype bf16
             extra=()
         done
+        beside sanitizer_memcheck_few 115 "$sanitizer" --tool memcheck --print-limit 20 --error-exitcode 77 \
+            "$ORTHANT" "${few[@]}" --dtype bf16
     fi
     all_done
     # What failed once more: one launch at a time, and under the memory checker.
