@@ -16,10 +16,14 @@ const USABLE: f64 = 0.9;
 /// The share of it that a run may fill where it keeps forward passes, which only makes it faster.
 const TRACED: f64 = 0.5;
 
-/// Tokens of a micro-batch on a GPU that has room for more than it needs, the largest first. Products
-/// with more rows are nearer to what a GPU can do, and every micro-batch reads and writes the sums of
-/// all gradients once.
-const LARGE_MICRO_BATCHES: [usize; 2] = [4 * MICRO_BATCH_TOKENS, 2 * MICRO_BATCH_TOKENS];
+/// How many times its usual size a micro-batch may have on a GPU that has room for more than it
+/// needs. Products with more rows are nearer to what a GPU can do, and every micro-batch reads and
+/// writes the sums of all gradients once.
+const LARGE: usize = 4;
+
+/// How many times as long as a prompt a micro-batch should be. Each computes the prompt again for
+/// those of its responses that it has.
+const PROMPTS: usize = 4;
 
 /// A change of settings, in words and as a function.
 type Change = (String, Box<dyn Fn(&mut Experiment)>);
@@ -38,9 +42,9 @@ pub struct Plan {
 impl Plan {
     /// The plan of an experiment with prompts of at most `prompt` tokens. Settings that the
     /// experiment gives stay; the others are those that need least recomputation and most
-    /// completions at a time of those that fit, or the ones that need least memory. Where a GPU then
-    /// has memory to spare, micro-batches are larger; on the CPU forward passes are kept from
-    /// sampling.
+    /// completions at a time of those that fit, or the ones that need least memory. Where there is
+    /// memory to spare then, micro-batches are larger on a GPU, and on the CPU where prompts are
+    /// long; and on the CPU forward passes are kept from sampling.
     pub fn new(
         experiment: &Experiment,
         shape: &DecoderSpec,
@@ -84,16 +88,23 @@ impl Plan {
                 }
             }
         }
-        if !on_cpu && objective.micro_batch_tokens.is_none() && available.is_some() {
+        if objective.micro_batch_tokens.is_none()
+            && available.is_some()
+            && workload.micro_batch_tokens == tokens[0]
+        {
+            let usual = tokens[0];
+            let most = if on_cpu {
+                (PROMPTS * prompt).next_power_of_two().min(2 * LARGE * usual)
+            } else {
+                LARGE * usual
+            };
             // With the other settings as they are: no larger ones are worth it to compute layers
             // again or to move the reference.
-            let large = LARGE_MICRO_BATCHES
-                .map(|micro_batch_tokens| Workload { micro_batch_tokens, ..workload.clone() });
-            if workload.micro_batch_tokens == MICRO_BATCH_TOKENS
-                && let Some(large) = large.into_iter().find(|large| fits(large, Estimate::peak))
-            {
-                workload = large;
-            }
+            let large = std::iter::successors(Some(most), |tokens| Some(tokens / 2))
+                .take_while(|&tokens| tokens > usual)
+                .map(|micro_batch_tokens| Workload { micro_batch_tokens, ..workload.clone() })
+                .find(|large| fits(large, Estimate::peak));
+            workload = large.unwrap_or(workload);
         }
         if experiment.rollout.groups_at_a_time.is_none() {
             workload.groups = most_groups;
@@ -318,8 +329,22 @@ mod tests {
                 assert_eq!(plan(&given, gib, on_cpu).workload.micro_batch_tokens, tokens);
             }
         }
-        assert_eq!(plan(&experiment(), 1000.0, true).workload.micro_batch_tokens, 2048);
         let shape = super::super::estimate::tests::qwen3_1_7b();
+        let single = Experiment { precision: Precision::F32, ..experiment() };
+        let on_cpu = |prompt: usize, gib: u64| {
+            let plan = Plan::new(&single, &shape, prompt, true, Some(gib << 30));
+            (plan.workload.micro_batch_tokens, plan.workload.recompute)
+        };
+        for (prompt, tokens) in [(200, 2048), (512, 2048), (513, 4096), (2000, 8192), (9000, 16384)]
+        {
+            assert_eq!(on_cpu(prompt, 1000), (tokens, false), "prompts of {prompt}");
+        }
+        // No other setting gives way to a larger one.
+        let mut found: Vec<_> = (20..=120).map(|gib| on_cpu(2000, gib)).collect();
+        found.dedup();
+        let wanted =
+            [(512, true), (4096, true), (8192, true), (2048, false), (4096, false), (8192, false)];
+        assert_eq!(found, wanted);
         let unknown = Plan::new(&experiment(), &shape, 200, false, None);
         assert_eq!(choice(&unknown), (4096, false, Resident));
     }

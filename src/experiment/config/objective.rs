@@ -37,9 +37,10 @@ pub struct ObjectiveConfig {
     /// Optimizer steps per pass.
     pub minibatches: usize,
     /// Most tokens, prompts included, of one forward and backward pass. Decides memory, and the
-    /// results no further than the order of sums does. Left out, up to 4096 on a GPU and 2048 on
-    /// the CPU as the memory allows, and 8192 or 16384 on a GPU with memory to spare; the number is
-    /// written into the run folder.
+    /// results no further than the order of sums does. A prompt is computed once for those of its
+    /// responses that one pass takes. Left out, up to 4096 on a GPU and 2048 on the CPU as the
+    /// memory allows. With memory to spare, 8192 or 16384 on a GPU, and on the CPU up to four times
+    /// the longest prompt. The number is written into the run folder.
     pub micro_batch_tokens: Option<usize>,
     /// Whether backward computes every layer again instead of keeping what is in it (gradient
     /// checkpointing): a third more work for a fraction of the memory. Left out, where the memory

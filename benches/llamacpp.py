@@ -1,7 +1,7 @@
 """Times llama.cpp's batched decoding in f32 at the work of `orthant bench`'s sampling, and `orthant bench` beside it.
 
     CMAKE_ARGS="-DGGML_NATIVE=ON" pip install --no-binary llama-cpp-python llama-cpp-python gguf numpy
-    python benches/llama_cpp.py --orthant target/release/orthant --shape smollm2-135m
+    python benches/llamacpp.py --orthant target/release/orthant --shape smollm2-135m
 
 The weights are random and have the shape of Qwen3, as those of `orthant bench`. A prompt is run once and its keys and values are shared by
 its responses. Each step decodes one token of every response and computes the logits of all. No token is drawn: what follows is a list
@@ -63,7 +63,9 @@ class Decoder:
 
         self.api, self.args = api, args
         api.llama_backend_init()
-        api.llama_log_set(api.llama_log_callback(lambda *_: None), None)
+        # It is called from outside of Python, so it has to live as long as this.
+        self.silence = api.llama_log_callback(lambda *_: None)
+        api.llama_log_set(self.silence, None)
         self.model = api.llama_model_load_from_file(path.encode(), api.llama_model_default_params())
         assert self.model, "the model was not loaded"
         rows, settings = args.prompts * args.group, api.llama_context_default_params()
