@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Training allocates and frees large tensors all the time; mimalloc keeps their pages, see
-/// [`keep_pages`].
+/// Training allocates and frees large tensors all the time; mimalloc keeps their pages for a while
+/// instead of returning them to the system and faulting them in again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -17,22 +17,8 @@ fn main() -> ExitCode {
             std::env::set_var("CANDLE_NUM_THREADS", "1");
         }
     }
-    keep_pages();
     keep_on_at_file_size_limits();
     ExitCode::from(orthant::cli::main())
-}
-
-/// What a step frees the next one allocates again. Without this mimalloc returns it to the system
-/// after a second, and the system clears every page before it gives it out again.
-fn keep_pages() {
-    use libmimalloc_sys::{mi_option_set, mi_option_t, mi_option_use_numa_nodes};
-    // `mi_option_purge_delay` has no name in the crate. In mimalloc.h it stands before this one.
-    const PURGE_DELAY: mi_option_t = mi_option_use_numa_nodes - 1;
-    // SAFETY: sets a number; no other thread exists yet.
-    #[allow(unsafe_code, reason = "the crate has no safe function for it")]
-    unsafe {
-        mi_option_set(PURGE_DELAY, -1);
-    }
 }
 
 /// Where a file would become larger than the shell allows (`ulimit -f`), the system ends the program

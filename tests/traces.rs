@@ -197,6 +197,25 @@ fn traces_move_no_more_than_the_last_bits() {
     }
 }
 
+/// While the policy is its reference the KL term has no gradient, not even one of rounding, which
+/// AdamW would make whole steps of.
+#[test]
+fn a_policy_that_learns_nothing_stays_where_it_is() {
+    let place = Workplace::new();
+    tiny_model().write(&place.model()).unwrap();
+    // Nothing right can be said in one token.
+    let settings = "method: Grpo, objective: (kl: (coefficient: 0.1), traced_groups: 3)";
+    let mut experiment = place.parity_experiment(3, settings);
+    experiment.rollout.max_new_tokens = 1;
+    let run = place.run_parity(&experiment);
+    for row in run.repeatable_metrics() {
+        assert_eq!(number(&row["reward/accuracy"]), 0.0, "there is no signal");
+        assert_eq!(number(&row["policy/grad_norm"]), 0.0);
+        assert_eq!(number(&row["policy/kl"]), 0.0);
+    }
+    assert_eq!(run.weights(3).hash().unwrap(), tiny_model().weights.hash().unwrap());
+}
+
 /// Once the first optimizer step is made, the weights are no longer those of the sampler.
 #[test]
 fn several_optimizer_steps_make_their_own_forward_passes() {

@@ -85,7 +85,8 @@ pub(super) struct BenchArguments {
     /// Trains an adapter (LoRA) of this rank on all linear layers; all weights where it is left out.
     #[arg(long, value_name = "R", value_parser = whole::<usize>(1, 4096))]
     lora_rank: Option<usize>,
-    /// Groups whose forward pass is kept from sampling; all that fit where it is left out.
+    /// Groups whose forward pass is kept from sampling; left out, as many as half of the free memory
+    /// has room for.
     #[arg(long, value_name = "N")]
     traced_groups: Option<usize>,
     /// Where tensors live: auto, cpu or cuda:0.

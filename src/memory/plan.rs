@@ -121,7 +121,7 @@ impl Plan {
                 .take_while(|&groups| groups > 0)
                 .find(|&traced_groups| {
                     let peak = Workload { traced_groups, ..workload.clone() }.estimate().peak();
-                    available.is_none_or(|available| peak as f64 <= TRACED * available as f64)
+                    available.is_some_and(|available| peak as f64 <= TRACED * available as f64)
                 })
                 .unwrap_or(0);
         }
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(traced(&experiment, 1000.0, false), 0, "a GPU");
         let unknown =
             Plan::new(&experiment, &super::super::estimate::tests::qwen3_1_7b(), 200, true, None);
-        assert_eq!(unknown.workload.traced_groups, 16);
+        assert_eq!(unknown.workload.traced_groups, 0);
         let with = |change: fn(&mut Experiment)| {
             let mut changed = experiment.clone();
             change(&mut changed);

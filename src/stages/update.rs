@@ -272,6 +272,14 @@ pub fn update_policy(
                 .push(Sample::new(&prompt.0, response, trace, advantage, trained, place, rollout));
         }
     }
+    // Where no response is better than another, only the KL term has a gradient, and as long as the
+    // policy is its reference that one is zero: both make the same forward pass. Next to what the
+    // sampler found, rounding would be all that the optimizer sees, and AdamW makes whole steps of
+    // it.
+    let has_signal = |sample: &Sample| sample.trained && sample.advantage != 0.0;
+    if entropy.0 == 0.0 && !samples.iter().any(has_signal) {
+        samples.iter_mut().for_each(|sample| sample.trace = None);
+    }
     let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
     let rate =
         adamw.schedule.rate(adamw.learning_rate, step.0, adamw.warmup_steps, experiment.stop.steps);
