@@ -214,6 +214,19 @@ fn trained_tokens<'a>(samples: impl IntoIterator<Item = &'a Sample<'a>>) -> usiz
     samples.into_iter().filter(|sample| sample.trained).map(|sample| sample.response.len()).sum()
 }
 
+/// Leaves no trace in a step in which no response is better than another and no entropy is asked
+/// for. Only the KL term has a gradient then, and as long as the policy is its reference that one is
+/// zero: both make the same forward pass. Next to what the sampler found, rounding would be all that
+/// the optimizer sees, and AdamW makes whole steps of it.
+fn forget_useless_traces(samples: &mut [Sample], entropy_coefficient: f64) {
+    let has_signal = |sample: &Sample| sample.trained && sample.advantage != 0.0;
+    if entropy_coefficient == 0.0 && !samples.iter().any(has_signal) {
+        for sample in samples {
+            sample.trace = None;
+        }
+    }
+}
+
 /// Sums over the tokens of a step, for metrics.
 #[derive(Default)]
 struct Totals {
@@ -272,14 +285,7 @@ pub fn update_policy(
                 .push(Sample::new(&prompt.0, response, trace, advantage, trained, place, rollout));
         }
     }
-    // Where no response is better than another, only the KL term has a gradient, and as long as the
-    // policy is its reference that one is zero: both make the same forward pass. Next to what the
-    // sampler found, rounding would be all that the optimizer sees, and AdamW makes whole steps of
-    // it.
-    let has_signal = |sample: &Sample| sample.trained && sample.advantage != 0.0;
-    if entropy.0 == 0.0 && !samples.iter().any(has_signal) {
-        samples.iter_mut().for_each(|sample| sample.trace = None);
-    }
+    forget_useless_traces(&mut samples, entropy.0);
     let OptimizerConfig::AdamW(adamw) = &experiment.optimizer;
     let rate =
         adamw.schedule.rate(adamw.learning_rate, step.0, adamw.warmup_steps, experiment.stop.steps);

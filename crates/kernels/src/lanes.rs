@@ -350,7 +350,7 @@ pub fn transpose<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usi
             let (row, features) = (&row[first * LANES..], &mut features[lane..]);
             // What has a known length is not looped over.
             if let Some(row) = row.first_chunk::<LANES>() {
-                let features = &mut features[..(LANES - 1) * lanes + 1];
+                let features = &mut features[..=(LANES - 1) * lanes];
                 for (index, value) in row.iter().enumerate() {
                     features[index * lanes] = *value;
                 }
@@ -376,7 +376,7 @@ pub fn untranspose<'a>(
         for (lane, row) in &mut rows {
             let (row, features) = (&mut row[first * LANES..], &features[*lane..]);
             if let Some(row) = row.first_chunk_mut::<LANES>() {
-                let features = &features[..(LANES - 1) * lanes + 1];
+                let features = &features[..=(LANES - 1) * lanes];
                 for (index, value) in row.iter_mut().enumerate() {
                     *value = features[index * lanes];
                 }
