@@ -2,7 +2,7 @@
 //!
 //! Not how fast they are: `cargo bench --bench kernels` says that. Code can lose its vector
 //! instructions without any result becoming wrong, and is then several times slower. The bounds are
-//! at most half of what a core with AVX-512 gains; where matrix products, which both sides share,
+//! about half of what a core with AVX-512 gains; where matrix products, which both sides share,
 //! take most of the time, they say that nothing is lost. And a policy that is nearly certain against
 //! one that is not.
 //!

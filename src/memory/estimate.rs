@@ -179,7 +179,7 @@ impl Workload {
             new_tokens: rollout.max_new_tokens,
             micro_batch_tokens: experiment.objective.micro_batch_tokens(),
             recompute: experiment.objective.recompute_layers.unwrap_or(false),
-            traced_groups: experiment.objective.traced_groups().min(rollout.prompts_per_step),
+            traced_groups: experiment.traced_groups(),
             samples_again: rollout.dynamic.is_some(),
         };
         if !workload.is_layerwise() {

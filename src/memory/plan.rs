@@ -16,13 +16,13 @@ const USABLE: f64 = 0.9;
 /// The share of it that a run may fill where it keeps forward passes, which only makes it faster.
 const TRACED: f64 = 0.5;
 
-/// How many times its usual size a micro-batch may have on a GPU that has room for more than it
-/// needs. Products with more rows are nearer to what a GPU can do, and every micro-batch reads and
-/// writes the sums of all gradients once.
-const LARGE: usize = 4;
+/// Most tokens of a micro-batch on a device that has room for more than it needs. Products with more
+/// rows are nearer to what a GPU can do, and every micro-batch reads and writes the sums of all
+/// gradients once.
+const LARGEST_MICRO_BATCH: usize = 4 * MICRO_BATCH_TOKENS;
 
-/// How many times as long as a prompt a micro-batch should be. Each computes the prompt again for
-/// those of its responses that it has.
+/// How many times as long as a prompt a micro-batch is on the CPU, where there is room. Each computes
+/// the prompt again for those of its responses that it has.
 const PROMPTS: usize = 4;
 
 /// A change of settings, in words and as a function.
@@ -94,9 +94,9 @@ impl Plan {
         {
             let usual = tokens[0];
             let most = if on_cpu {
-                (PROMPTS * prompt).next_power_of_two().min(2 * LARGE * usual)
+                (PROMPTS * prompt).next_power_of_two().min(LARGEST_MICRO_BATCH)
             } else {
-                LARGE * usual
+                LARGEST_MICRO_BATCH
             };
             // With the other settings as they are: no larger ones are worth it to compute layers
             // again or to move the reference.

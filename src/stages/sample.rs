@@ -148,8 +148,8 @@ pub fn sample_completions(
     let features = demand.holds(*step, &experiment.0).then_some(weights.0);
     let mut last = 0.0;
     let at_a_time = rollout.groups_at_a_time.unwrap_or(requests.len()).max(1);
-    // Groups that take the place of others have higher numbers, and no part in the plan.
-    let traced = experiment.0.objective.traced_groups().min(rollout.prompts_per_step);
+    // Groups that take the place of others have higher numbers, and are not traced.
+    let traced = experiment.0.traced_groups();
     let mut sampled = Vec::with_capacity(requests.len() * rollout.group_size);
     let by_wave = groups.chunks(at_a_time).zip(requests.chunks(at_a_time));
     for (wave, (of_wave, requests)) in by_wave.enumerate() {

@@ -58,11 +58,11 @@ metrics! {
         "Learning rate of the step, after warm-up.";
     POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked, at_least(0.0),
         "Largest |difference| between a log-probability recorded while sampling and the one \
-         recomputed in the update.";
+         recomputed in the update; 0 for responses whose forward pass is kept from sampling.";
     POLICY_SAMPLER_LOGPROB_GAP_MEAN: "policy/sampler_logprob_gap_mean", "nats", Lower, Asked,
         at_least(0.0),
         "Mean |difference| between a log-probability recorded while sampling and the one recomputed \
-         in the update.";
+         in the update; 0 for responses whose forward pass is kept from sampling.";
 }
 
 register_live_setting!(LiveSettingKind::new(

@@ -347,17 +347,9 @@ pub fn transpose<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize, lanes: usi
     // A few features of all rows at a time, so that what is written stays in the nearest cache.
     for (first, features) in transposed.chunks_mut(LANES * lanes).enumerate() {
         for (lane, row) in rows.iter().enumerate() {
-            let (row, features) = (&row[first * LANES..], &mut features[lane..]);
-            // What has a known length is not looped over.
-            if let Some(row) = row.first_chunk::<LANES>() {
-                let features = &mut features[..=(LANES - 1) * lanes];
-                for (index, value) in row.iter().enumerate() {
-                    features[index * lanes] = *value;
-                }
-            } else {
-                for (x, value) in features.iter_mut().step_by(lanes).zip(row) {
-                    *x = *value;
-                }
+            for (x, value) in features[lane..].iter_mut().step_by(lanes).zip(&row[first * LANES..])
+            {
+                *x = *value;
             }
         }
     }
@@ -374,16 +366,9 @@ pub fn untranspose<'a>(
     // A few features of all rows at a time, so that what is read stays in the nearest cache.
     for (first, features) in transposed.chunks(LANES * lanes).enumerate() {
         for (lane, row) in &mut rows {
-            let (row, features) = (&mut row[first * LANES..], &features[*lane..]);
-            if let Some(row) = row.first_chunk_mut::<LANES>() {
-                let features = &features[..=(LANES - 1) * lanes];
-                for (index, value) in row.iter_mut().enumerate() {
-                    *value = features[index * lanes];
-                }
-            } else {
-                for (value, x) in row.iter_mut().zip(features.iter().step_by(lanes)) {
-                    *value = *x;
-                }
+            let features = features[*lane..].iter().step_by(lanes);
+            for (value, x) in row[first * LANES..].iter_mut().zip(features) {
+                *value = *x;
             }
         }
     }

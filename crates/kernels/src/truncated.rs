@@ -1,5 +1,6 @@
 //! Draws from the likeliest tokens only: greedy, top-k (Fan et al., arXiv 1805.04833) and top-p
-//! (Holtzman et al., arXiv 1904.09751). Training uses none of them; evaluations do.
+//! (Holtzman et al., arXiv 1904.09751). Training uses none of them; evaluations are
+//! greedy where they are asked for temperature 0, and programs may sample in all three ways.
 
 use super::simd;
 use super::token_head::softmax_entropy;

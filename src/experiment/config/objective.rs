@@ -39,8 +39,8 @@ pub struct ObjectiveConfig {
     /// Most tokens, prompts included, of one forward and backward pass. Decides memory, and the
     /// results no further than the order of sums does. A prompt is computed once for those of its
     /// responses that one pass takes. Left out, up to 4096 on a GPU and 2048 on the CPU as the
-    /// memory allows. With memory to spare, 8192 or 16384 on a GPU, and on the CPU up to four times
-    /// the longest prompt. The number is written into the run folder.
+    /// memory allows. With memory to spare, 8192 or 16384 on a GPU; on the CPU 4096, 8192 or 16384,
+    /// as many as four of the longest prompt take. The number is written into the run folder.
     pub micro_batch_tokens: Option<usize>,
     /// Whether backward computes every layer again instead of keeping what is in it (gradient
     /// checkpointing): a third more work for a fraction of the memory. Left out, where the memory
@@ -104,12 +104,6 @@ impl ObjectiveConfig {
     /// Optimizer steps on the rollouts of one step.
     pub fn passes(&self) -> usize {
         self.epochs * self.minibatches
-    }
-
-    /// Of how many groups the forward pass is kept, as far as that is settled. Once the weights have
-    /// moved it is of no use.
-    pub fn traced_groups(&self) -> usize {
-        if self.passes() == 1 { self.traced_groups.unwrap_or(0) } else { 0 }
     }
 
     pub(super) fn validate(&self, rollout: &RolloutConfig) -> Result<()> {
