@@ -27,6 +27,7 @@ use crate::experiment::{
     self, Adapter, DeviceChoice, Experiment, LoraConfig, MethodConfig, Precision,
 };
 use crate::machine::{self, ProcessLoad};
+use crate::memory::Plan;
 use crate::methods::{G2rl, Grpo};
 use crate::metrics::{Metric, MetricRow};
 use crate::model::{DecoderSpec, LanguageModel, TextTokenizer, data_type, open_device};
@@ -87,7 +88,7 @@ pub(super) struct BenchArguments {
     lora_rank: Option<usize>,
     /// Groups whose forward pass is kept from sampling; left out, as many as half of the free memory
     /// has room for.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(0, 4096))]
     traced_groups: Option<usize>,
     /// Where tensors live: auto, cpu or cuda:0.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
@@ -162,16 +163,12 @@ impl BenchArguments {
         }
     }
 
-    fn start(
-        &self,
-        method: MethodConfig,
-        shape: &DecoderSpec,
-        folder: &TemporaryFolder,
-    ) -> Result<Stepper> {
+    /// What both runs have in common. They are there at the same time, so each is planned with half
+    /// of the free memory.
+    fn experiment(&self, shape: &DecoderSpec, device: &Device) -> Result<Experiment> {
         let mut experiment: Experiment = experiment::from_text(EXPERIMENT, "bench")?;
         experiment.device = self.device;
         experiment.precision = self.dtype;
-        experiment.method = method;
         if let Some(rank) = self.lora_rank {
             experiment.adapter =
                 Adapter::Lora(LoraConfig { rank, alpha: rank as f64, ..LoraConfig::default() });
@@ -180,9 +177,23 @@ impl BenchArguments {
         experiment.rollout.prompts_per_step = self.prompts;
         experiment.rollout.group_size = self.group;
         experiment.rollout.max_new_tokens = self.new_tokens;
-        let device = open_device(self.device, |warning| note!("warning: {warning}"))?;
+        let half = machine::available(device).map(|free| free / 2);
+        Plan::new(&experiment, shape, self.prompt_len, device.is_cpu(), half)
+            .settle(&mut experiment);
+        Ok(experiment)
+    }
+
+    fn start(
+        &self,
+        experiment: &Experiment,
+        method: MethodConfig,
+        shape: &DecoderSpec,
+        device: &Device,
+        folder: &TemporaryFolder,
+    ) -> Result<Stepper> {
+        let experiment = Experiment { method, ..experiment.clone() };
         let weights =
-            Weights::random(shape, INIT_STD, experiment.seed, data_type(self.dtype), &device)?;
+            Weights::random(shape, INIT_STD, experiment.seed, data_type(self.dtype), device)?;
         let model =
             LanguageModel::new(shape.clone(), TextTokenizer::numbers(self.vocab)?, weights)?;
         let task = CoinFlip { prompt_len: self.prompt_len, vocabulary: self.vocab as u32 };
@@ -297,6 +308,9 @@ impl Drop for TemporaryFolder {
 pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
     let shape = arguments.shape()?;
     arguments.check_memory(&shape)?;
+    let device = open_device(arguments.device, |warning| note!("warning: {warning}"))?;
+    let experiment = arguments.experiment(&shape, &device)?;
+    let start = |method, folder| arguments.start(&experiment, method, &shape, &device, folder);
     let folder = TemporaryFolder::new()?;
     let bar = ProgressBar::new(2 * (arguments.repeat as u64 + 1));
     if let Ok(style) = ProgressStyle::with_template("{bar:24} step {pos}/{len}") {
@@ -307,12 +321,12 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
         bar.inc(1);
         row
     };
-    let g2rl = arguments.start(G2rl::default().into(), &shape, &folder)?;
+    let g2rl = start(G2rl::default().into(), &folder)?;
     // The peak of one run: the other is not there yet.
     let first = step(&g2rl)?;
     let peak =
         first.get(&metrics::MEMORY_GPU_PEAK_MIB).or_else(|| first.get(&metrics::MEMORY_PEAK_MIB));
-    let grpo = arguments.start(Grpo.into(), &shape, &folder)?;
+    let grpo = start(Grpo.into(), &folder)?;
     step(&grpo)?;
     let mut load = ProcessLoad::default();
     let mut timed = |stepper: &Stepper| -> Result<TimedStep> {
@@ -335,7 +349,7 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<u8> {
     for stepper in [grpo, g2rl] {
         stepper.0.join()?;
     }
-    let report = Report::new(arguments, &shape, &pairs, peak);
+    let report = Report::new(arguments, &experiment, &shape, &pairs, peak);
     print(arguments, &report)?;
     Ok(0)
 }
@@ -362,6 +376,10 @@ impl TimedStep {
 struct Report {
     /// Number of parameters.
     params: usize,
+    /// What was chosen by the free memory, as in `objective`.
+    micro_batch_tokens: usize,
+    recompute_layers: bool,
+    traced_groups: usize,
     /// Seconds of the sample stage; least and greatest beside the median.
     sample_s: f64,
     sample_s_min: f64,
@@ -400,6 +418,7 @@ struct Report {
 impl Report {
     fn new(
         arguments: &BenchArguments,
+        experiment: &Experiment,
         shape: &DecoderSpec,
         pairs: &[(TimedStep, TimedStep)],
         peak_memory_mib: Option<f64>,
@@ -413,6 +432,9 @@ impl Report {
         let (sample, update) = (grpo(&metrics::TIME_SAMPLE_S), grpo(&metrics::TIME_UPDATE_S));
         Self {
             params: shape.parameter_count(),
+            micro_batch_tokens: experiment.objective.micro_batch_tokens(),
+            recompute_layers: experiment.objective.recompute_layers.unwrap_or(false),
+            traced_groups: experiment.traced_groups(),
             sample_s: sample.median,
             sample_s_min: sample.min,
             sample_s_max: sample.max,
@@ -464,6 +486,12 @@ fn print(arguments: &BenchArguments, report: &Report) -> Result<()> {
         "{:.2}M parameters; {prompts} prompts of {prompt_len} tokens x {group} responses of \
          {new_tokens}; medians of {repeat}",
         report.params as f64 / 1e6
+    )?;
+    say!(
+        "micro-batches of {} tokens; {} of {prompts} groups traced{}",
+        report.micro_batch_tokens,
+        report.traced_groups,
+        if report.recompute_layers { "; layers computed again" } else { "" }
     )?;
     let spread = |min: f64, max: f64| format!("{min:.3} to {max:.3}");
     say!("{:<12} {:>9} {:>18} {:>10}", "", "seconds", "range", "tokens/s")?;

@@ -247,6 +247,7 @@ fn describe(report: &mut Report, estimate: &Estimate) {
         ("one layer's backward", estimate.layer),
         ("the embeddings' backward", estimate.embeddings),
         ("kept for the next step", estimate.kept),
+        ("keys and values, kept for the next step", estimate.kept_cache),
         ("forward passes kept from sampling", estimate.traces),
     ] {
         report.memory(name, bytes);

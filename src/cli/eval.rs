@@ -69,6 +69,12 @@ pub(super) struct EvalArguments {
         value_parser = number(EvaluationConfig::TEMPERATURES),
     )]
     temperature: f64,
+    /// Draws from so many of the likeliest tokens only.
+    #[arg(long, value_name = "K", value_parser = whole::<usize>(1, 1 << 22))]
+    top_k: Option<usize>,
+    /// Draws from the smallest set of likeliest tokens whose probabilities sum to at least P.
+    #[arg(long, value_name = "P", value_parser = number(EvaluationConfig::TOP_P))]
+    top_p: Option<f64>,
     /// Most tokens of a completion. Left out, 4096 or what the model's positions leave after the
     /// longest prompt.
     #[arg(
@@ -253,6 +259,8 @@ impl EvalArguments {
             "base": self.base,
             "samples": settings.samples,
             "temperature": settings.temperature,
+            "top_k": settings.top_k,
+            "top_p": settings.top_p,
             "max_new_tokens": settings.max_new_tokens,
             "seed": settings.seed,
             "dtype": dtype.map(|dtype| dtype.get_name().to_string()),
@@ -307,6 +315,8 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
     let settings = EvaluationSettings {
         samples,
         temperature: arguments.temperature,
+        top_k: arguments.top_k,
+        top_p: arguments.top_p,
         max_new_tokens,
         seed: arguments.seed,
         step: 0,
@@ -332,6 +342,8 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<u8> {
         result.insert(name, value);
     }
     result.insert("temperature".to_string(), settings.temperature.into());
+    result.extend(settings.top_k.map(|top_k| ("top_k".to_string(), top_k.into())));
+    result.extend(settings.top_p.map(|top_p| ("top_p".to_string(), top_p.into())));
     result.insert("max_new_tokens".to_string(), max_new_tokens.into());
     result.insert("seed".to_string(), settings.seed.into());
     if !template_variables.is_empty() {

@@ -14,6 +14,10 @@ pub struct EvaluationSettings {
     pub samples: usize,
     /// Divides the logits; 0 takes the likeliest token.
     pub temperature: f64,
+    /// As in [`Sampling`].
+    pub top_k: Option<usize>,
+    /// As in [`Sampling`].
+    pub top_p: Option<f64>,
     /// Most tokens of a completion, end-of-sequence included.
     pub max_new_tokens: usize,
     /// Names the random numbers, together with `step`.
@@ -102,8 +106,8 @@ pub fn sample_suite(
 ) -> Result<()> {
     let sampling = Sampling {
         temperature: settings.temperature,
-        top_k: None,
-        top_p: None,
+        top_k: settings.top_k,
+        top_p: settings.top_p,
         max_new_tokens: settings.max_new_tokens,
     };
     let rows = match settings.rows {

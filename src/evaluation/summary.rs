@@ -87,6 +87,8 @@ pub fn evaluate(
     let settings = EvaluationSettings {
         samples,
         temperature: config.temperature,
+        top_k: config.top_k,
+        top_p: config.top_p,
         max_new_tokens,
         seed,
         step,

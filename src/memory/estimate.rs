@@ -13,7 +13,9 @@
 //! is over.
 
 use crate::experiment::{Adapter, Experiment, Precision, Quantisation};
-use crate::kernels::{Activation, largest_device_head, rows_per_device_slice, rows_per_slice};
+use crate::kernels::{
+    Activation, PAGE, largest_device_head, rows_per_device_slice, rows_per_slice,
+};
 use crate::model::{DecoderSpec, adapter_parameters, data_type};
 
 /// Where the frozen base model is that the KL term or an encoder asks.
@@ -98,6 +100,8 @@ pub struct Estimate {
     /// What gradients are computed in that stays there for the next step: their sums, activations,
     /// and all of a layer's backward or the head's, where layers run without a graph.
     pub kept: u64,
+    /// Memory of keys and values that stays for the next step, where layers run without a graph.
+    pub kept_cache: u64,
     /// What sampling keeps of its forward pass for backward.
     pub traces: u64,
 }
@@ -110,12 +114,13 @@ impl Estimate {
 
     /// Memory while an offloaded base model is on the device.
     pub fn asking(&self) -> u64 {
-        self.resident() + self.kept + self.asked
+        self.resident() + self.kept + self.kept_cache + self.asked
     }
 
     /// Memory while gradients are computed.
     pub fn update(&self) -> u64 {
         self.resident()
+            + self.kept_cache
             + self.gradients
             + self.activations
             + self.head.max(self.layer).max(self.embeddings)
@@ -123,7 +128,7 @@ impl Estimate {
 
     /// Memory while the optimizer works.
     pub fn step(&self) -> u64 {
-        self.resident() + self.kept.max(self.gradients)
+        self.resident() + self.kept_cache + self.kept.max(self.gradients)
     }
 
     /// The most memory at any time.
@@ -420,9 +425,12 @@ impl Workload {
         // Without gradients one layer's outputs are there at a time, its input and its output, and
         // logits of a slice.
         let forward = layer + 2 * tokens * d * element + self.slice_bytes(tokens);
-        // Where rows share their prompt's keys and values these are there once for each group.
-        let prompts = if self.is_layerwise() { self.group_size } else { 1 };
-        let slots = self.groups * (prompts * self.prompt + self.group_size * self.new_tokens);
+        // A prompt's keys and values are there once for each group.
+        let page = if self.is_layerwise() { PAGE } else { 1 };
+        let slots = self.prompt.next_multiple_of(page)
+            + self.group_size * self.new_tokens.next_multiple_of(page);
+        let kv_cache =
+            self.groups * slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element;
         // That of the embeddings is added to the head's: by candle's operation into a copy, by the
         // kernel in a tensor of its own first. All others are still there where backward is one
         // graph.
@@ -456,9 +464,7 @@ impl Workload {
                 0
             },
             optimizer: bytes(trained * (8 + if element == 4 { 0 } else { 4 })),
-            kv_cache: bytes(
-                slots * 2 * layers * shape.num_key_value_heads * shape.head_dim * element,
-            ),
+            kv_cache: bytes(kv_cache),
             logits: bytes(if self.is_layerwise() {
                 DRAWN_LOGITS
             } else {
@@ -474,6 +480,7 @@ impl Workload {
             } else {
                 0
             },
+            kept_cache: bytes(if self.is_layerwise() { kv_cache } else { 0 }),
             traces: bytes(self.traced_groups * seen * shape.record_len() * element),
         }
     }
@@ -573,7 +580,7 @@ pub(super) mod tests {
             for on_cpu in [false, true] {
                 let workload = workload(precision, on_cpu);
                 let estimate = workload.estimate();
-                let passes = estimate.kept.saturating_sub(estimate.gradients);
+                let passes = estimate.kept.saturating_sub(estimate.gradients) + estimate.kept_cache;
                 assert_eq!(
                     estimate.step() - estimate.program - passes,
                     bytes * workload.shape.parameter_count() as u64
@@ -633,7 +640,8 @@ pub(super) mod tests {
             assert_eq!(estimate.head, 4 * 256 * vocab_size as u64);
             let passes = estimate.activations + estimate.layer.max(estimate.head);
             assert_eq!(estimate.kept, estimate.gradients + passes);
-            assert_eq!(estimate.update(), estimate.kept + estimate.resident());
+            let kept = estimate.kept + estimate.kept_cache;
+            assert_eq!(estimate.update(), kept + estimate.resident());
         }
     }
 
@@ -710,14 +718,23 @@ pub(super) mod tests {
         assert_eq!(more(of(2)), of(2).traces);
     }
 
-    /// 16 groups of 16 completions of 1000 tokens, and 16 prompts of 200.
+    /// 16 groups of 16 completions of 1000 tokens, and 16 prompts of 200; on the CPU in pages of 16
+    /// tokens, whose memory stays.
     #[test]
     fn prompts_are_cached_once_for_each_group() {
         let token = 2 * 28 * 8 * 128;
-        for precision in [Precision::Bf16, Precision::F32] {
-            let estimate = workload(precision, false).estimate();
+        for (precision, on_cpu, slots) in [
+            (Precision::Bf16, false, 200 + 16 * 1000),
+            (Precision::F32, false, 200 + 16 * 1000),
+            (Precision::Bf16, true, 200 + 16 * 1000),
+            (Precision::F32, true, 208 + 16 * 1008),
+        ] {
+            let estimate = workload(precision, on_cpu).estimate();
             let element = data_type(precision).size_in_bytes();
-            assert_eq!(estimate.kv_cache, (16 * (200 + 16 * 1000) * token * element) as u64);
+            let cache = (16 * slots * token * element) as u64;
+            let stays = on_cpu && precision == Precision::F32;
+            let kept = if stays { cache } else { 0 };
+            assert_eq!((estimate.kv_cache, estimate.kept_cache), (cache, kept));
         }
     }
 

@@ -112,7 +112,7 @@ impl Plan {
                 workload.groups -= 1;
             }
         }
-        let may_trace = workload.is_layerwise() && !workload.recompute && objective.passes() == 1;
+        let may_trace = workload.is_layerwise() && !workload.recompute && experiment.resumes();
         if objective.traced_groups.is_none() && may_trace {
             // Halves, so that a little more or less memory rarely makes another choice: it moves the
             // last bits of the results.

@@ -90,19 +90,16 @@ impl<'a> GradientSum<'a> {
     }
 
     /// [`Self::forward`] of responses that have just been sampled, from their traces instead of
-    /// another forward pass. `statistics` are the log-probabilities and entropies, nats, that were
-    /// found while sampling, (response tokens, 2). A network that goes through candle's graph has no
-    /// use for traces.
+    /// another forward pass; `temperature` is that of sampling. A network that goes through candle's
+    /// graph has no use for traces.
     pub fn resume(
         &mut self,
         batch: ResponseBatch,
         traces: &[&Trace],
-        statistics: &Tensor,
         temperature: f64,
     ) -> Result<ForwardPass> {
         let Sums::Layers(sums) = &self.sums else { return self.forward(batch, temperature) };
-        let (statistics, saved) =
-            sums.resume(&batch, traces, statistics, temperature, self.buffers)?;
+        let (statistics, saved) = sums.resume(&batch, traces, temperature, self.buffers)?;
         Ok(ForwardPass { batch, statistics, saved: ForBackward::Layers(saved) })
     }
 

@@ -35,8 +35,8 @@ pub use bert::BertEncoder;
 pub(crate) use bert::FILES as ENCODER_FILES;
 pub use bundled::names as bundled_models;
 pub use decoder::{
-    Decoder, DecoderSpec, LayerInputs, NormPlacement, PackedTokens, QkNorm, RopeScaling, Sliding,
-    Trace, TraceMemory, Tracing,
+    Decoder, DecoderSpec, LayerInputs, NormPlacement, PackedTokens, QkNorm, RopeScaling,
+    SamplingMemory, Sliding, Trace, Tracing,
 };
 pub use device::{data_type, open_device};
 pub use encoder::{Embed, Passage, PolicyEncoder, SentenceEncoder};

@@ -56,7 +56,7 @@ impl ResponseBatch {
     /// Of each pair's trace what the packed tokens need, part by part.
     pub(super) fn traced_parts(&self, traces: &[&Trace]) -> Vec<TraceRecords> {
         let part = |&(pair, is_prompt): &(usize, bool)| {
-            let Trace { prompt, completion } = traces[pair];
+            let Trace { prompt, completion, .. } = traces[pair];
             if is_prompt { prompt.clone() } else { completion.clone() }
         };
         self.sources.iter().map(part).collect()

@@ -2,7 +2,7 @@
 //! log-probabilities, entropies and the sequence features of G2RL, so that neither costs another
 //! forward pass.
 
-use super::decoder::{Decoder, Trace, Tracing};
+use super::decoder::{Decoder, Drawn, SamplingMemory, Trace, Tracing};
 use crate::error::{Error, Result};
 use crate::geometry::TokenWeights;
 use crate::kernels::{
@@ -12,6 +12,7 @@ use crate::kernels::{
 use crate::rng::{self, Domain};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// How tokens are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,7 +98,8 @@ impl Decoder {
         features: Option<TokenWeights>,
         progress: impl FnMut(f32),
     ) -> Result<Vec<Completion>> {
-        let traced = self.sample_traced(prompts, samples, sampling, features, None, progress)?;
+        let tracing = Tracing { prompts: 0, memory: &SamplingMemory::default() };
+        let traced = self.sample_traced(prompts, samples, sampling, features, tracing, progress)?;
         Ok(traced.into_iter().map(|(completion, _)| completion).collect())
     }
 
@@ -109,7 +111,7 @@ impl Decoder {
         samples: usize,
         sampling: &Sampling,
         features: Option<TokenWeights>,
-        tracing: Option<Tracing>,
+        tracing: Tracing,
         mut progress: impl FnMut(f32),
     ) -> Result<Vec<(Completion, Option<Trace>)>> {
         let hidden_size = self.spec().hidden_size;
@@ -167,8 +169,15 @@ impl Decoder {
         }
         let mut sampled: Vec<_> =
             completions.into_iter().map(|completion| (completion, None)).collect();
-        for (index, trace) in cache.into_traces() {
-            sampled[index].1 = Some(trace);
+        for (index, [prompt, records]) in cache.into_recorded() {
+            let (Completion { ids, logprobs, entropies, .. }, trace) = &mut sampled[index];
+            let drawn = Arc::new(Drawn {
+                prompt: prompts[index / samples].ids.clone(),
+                ids: ids.clone(),
+                logprobs: logprobs.clone(),
+                entropies: entropies.clone(),
+            });
+            *trace = Some(Trace { prompt, completion: records, drawn });
         }
         Ok(sampled)
     }

@@ -2,7 +2,9 @@
 //! schedule, and after the last step.
 
 use super::resources::warn;
-use super::{ActiveExperiment, Monitor, Policy, RunRecorder, StageSystems, StepCounter, TrainStep};
+use super::{
+    ActiveExperiment, Monitor, Policy, RunRecorder, SampledIn, StageSystems, StepCounter, TrainStep,
+};
 use crate::evaluation::{Suite, evaluate};
 use crate::experiment::EvaluationConfig;
 use crate::run::{EvaluationRecord, Stage, StageProgress};
@@ -43,6 +45,7 @@ fn evaluate_policy(
     suites: Res<Suites>,
     policy: Res<Policy>,
     step: Res<StepCounter>,
+    sampled_in: Option<Res<SampledIn>>,
     monitor: Res<Monitor>,
     recorder: Res<RunRecorder>,
     mut evaluations: ResMut<Evaluations>,
@@ -51,6 +54,10 @@ fn evaluate_policy(
     let all = experiment.evaluations.iter().zip(&suites.0);
     for (config, suite) in all.filter(|(config, _)| is_due(config, step.0, experiment.stop.steps)) {
         monitor.0.progress(StageProgress { stage: Some(Stage::Evaluate), done: Some(0.0) });
+        if let Some(memory) = &sampled_in {
+            // Keys and values of another size take its place.
+            memory.0.clear();
+        }
         let mut last = 0.0;
         let tokens = experiment.rollout.max_new_tokens;
         let record = evaluate(&policy.0, suite, config, tokens, experiment.seed, step.0, |done| {

@@ -42,7 +42,7 @@ pub use resources::{
     ActiveExperiment, ActiveTask, Monitor, Policy, PolicyOptimizer, RunRecorder, Settings,
     StepCounter,
 };
-pub use sample::{ProblemCursor, SamplePlugin, sample_completions};
+pub use sample::{ProblemCursor, SamplePlugin, SampledIn, sample_completions};
 pub use schedule::{SampleRound, SinkSystems, StageSystems, TrainStep};
 pub use semantic::{Encoder, SemanticPlugin, embed_responses};
 pub use step_metrics::{DeclareMetrics, DeclaredMetrics, StepMetrics};

@@ -18,7 +18,7 @@ use super::{
     SampleRound, StageSystems, StepCounter, StepMetrics, TrainStep,
 };
 use crate::metrics::metrics;
-use crate::model::{PromptRequest, Sampling, StreamKey, TraceMemory, Tracing};
+use crate::model::{PromptRequest, Sampling, SamplingMemory, StreamKey, Tracing};
 use crate::register_live_setting;
 use crate::rollout::{
     CompletionText, ForwardTrace, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens,
@@ -58,7 +58,7 @@ impl Plugin for SamplePlugin {
         app.declare_metrics(METRICS)
             .init_resource::<FeatureWeights>()
             .init_resource::<ProblemCursor>()
-            .init_resource::<Traces>()
+            .init_resource::<SampledIn>()
             .add_systems(
                 TrainStep,
                 (
@@ -75,9 +75,9 @@ impl Plugin for SamplePlugin {
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProblemCursor(pub u64);
 
-/// The memory of forward traces, which steps use one after another.
+/// What steps sample in, one after another.
 #[derive(Resource, Clone, Debug, Default)]
-pub struct Traces(pub TraceMemory);
+pub struct SampledIn(pub SamplingMemory);
 
 fn despawn_previous_groups(mut commands: Commands, groups: Query<Entity, With<PromptGroup>>) {
     for group in groups {
@@ -126,7 +126,7 @@ pub fn sample_completions(
     weights: Res<FeatureWeights>,
     step: Res<StepCounter>,
     demand: Res<FeatureDemand>,
-    traces: Res<Traces>,
+    memory: Res<SampledIn>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
@@ -161,7 +161,7 @@ pub fn sample_completions(
             rollout.group_size,
             &sampling,
             features,
-            (prompts > 0).then_some(Tracing { prompts, memory: &traces.0 }),
+            Tracing { prompts, memory: &memory.0 },
             |done| {
                 monitor.report(Stage::Sample, &mut last, (wave as f32 + done) / waves);
             },

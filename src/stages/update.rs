@@ -6,7 +6,8 @@
 //! [`EntropyCoefficient`].
 //!
 //! Traced rollouts ([`ForwardTrace`]) go backward from what sampling has left; their
-//! log-probabilities are the recorded ones. All others are run forward first.
+//! log-probabilities are the recorded ones. All others are run forward first, and one of the traced
+//! ones is too, so that each step shows whether sampler and update agree.
 //!
 //! Nothing that is not finite gets into the weights: the weights at the start, each mini-batch's
 //! loss and gradient, and what the optimizer would store are looked at, and the step ends with an
@@ -58,11 +59,11 @@ metrics! {
         "Learning rate of the step, after warm-up.";
     POLICY_SAMPLER_LOGPROB_GAP: "policy/sampler_logprob_gap", "nats", Lower, Asked, at_least(0.0),
         "Largest |difference| between a log-probability recorded while sampling and the one \
-         recomputed in the update; 0 for responses whose forward pass is kept from sampling.";
+         recomputed in the update, which is done for one of the responses whose forward pass is \
+         kept from sampling, and for all others.";
     POLICY_SAMPLER_LOGPROB_GAP_MEAN: "policy/sampler_logprob_gap_mean", "nats", Lower, Asked,
         at_least(0.0),
-        "Mean |difference| between a log-probability recorded while sampling and the one recomputed \
-         in the update; 0 for responses whose forward pass is kept from sampling.";
+        "Mean over tokens of what policy/sampler_logprob_gap is the largest of.";
 }
 
 register_live_setting!(LiveSettingKind::new(
@@ -169,8 +170,6 @@ struct Sample<'a> {
     old_logprobs: &'a [f32],
     /// Under the reference, where there is one and the rollout is trained on.
     reference: Option<Vec<f32>>,
-    /// At each token, while sampling.
-    entropies: &'a [f32],
     /// Where another forward pass is not needed.
     trace: Option<&'a Trace>,
     advantage: f32,
@@ -192,13 +191,12 @@ impl<'a> Sample<'a> {
         place: (u32, usize),
         rollout: Entity,
     ) -> Self {
-        let Completion { ids, logprobs, entropies, .. } = &response.0;
+        let Completion { ids, logprobs, .. } = &response.0;
         Self {
             prompt,
             response: ids,
             old_logprobs: logprobs,
             reference: None,
-            entropies,
             // Whatever has changed a response since has taken its trace's meaning.
             trace: trace.map(|trace| &trace.0).filter(|trace| trace.is_of(prompt, ids)),
             advantage,
@@ -276,8 +274,7 @@ pub fn update_policy(
     for (group, prompt, members) in groups.iter() {
         for (index, rollout) in members.iter().enumerate() {
             let (response, advantage, trace) = rollouts.get(rollout)?;
-            // Once the weights have moved there is nothing to resume.
-            let trace = trace.filter(|_| passes == 1);
+            let trace = trace.filter(|_| experiment.resumes());
             let trained = objective.truncated.trains(response.0.truncated);
             let place = (group.0, index);
             let advantage = advantage.0;
@@ -308,7 +305,8 @@ pub fn update_policy(
         })?;
     }
     let tokens_of = experiment.record.tokens_every.is_due(step.0).then(EntityHashMap::default);
-    let mut totals = Totals { tokens_of, ..Totals::default() };
+    let gap = policy_loss.gap_of_traced(&samples, step.0, &mut buffers)?;
+    let mut totals = Totals { tokens_of, gap, ..Totals::default() };
     let mut norms = Vec::new();
     for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
@@ -422,6 +420,27 @@ impl PolicyLoss<'_> {
         Ok(())
     }
 
+    /// The gap at one response of those that are traced and trained on, which `step` chooses.
+    fn gap_of_traced(
+        &self,
+        samples: &[Sample],
+        step: u64,
+        buffers: &mut Buffers,
+    ) -> crate::error::Result<Gap> {
+        let mut gap = Gap::default();
+        let is_traced = |sample: &&Sample| sample.trained && sample.trace.is_some();
+        let traced: Vec<&Sample> = samples.iter().filter(is_traced).collect();
+        if let Some(sample) = traced.get(step as usize % traced.len().max(1)) {
+            let batch = ResponseBatch::new(&[(sample.prompt, sample.response)])?;
+            let network = &self.policy.frozen;
+            let statistics = network.response_statistics(&batch, self.temperature, buffers)?; // (tokens, 2)
+            let logprobs: Vec<f32> = statistics.narrow(1, 0, 1)?.flatten_all()?.to_vec1()?;
+            let differences = logprobs.iter().zip(sample.old_logprobs).map(|(new, old)| new - old);
+            gap.add(&differences.collect::<Vec<_>>());
+        }
+        Ok(gap)
+    }
+
     /// The gradient of the loss of a mini-batch, summed over micro-batches, and its global norm.
     /// Fails where loss or gradient are not finite, naming the rollout to blame.
     fn gradients(
@@ -466,7 +485,7 @@ impl PolicyLoss<'_> {
                     );
                 }
             }
-            if measure_gap {
+            if measure_gap && samples.iter().all(|sample| sample.trace.is_none()) {
                 totals.gap.add(&(logprobs.detach() - &old)?.to_vec1()?);
             }
             sum.backward(pass, &loss.loss)?;
@@ -515,13 +534,7 @@ impl PolicyLoss<'_> {
         let reference = reference.map(tensor).transpose()?; // (tokens)
         let traces: Option<Vec<&Trace>> = samples.iter().map(|s| s.trace).collect();
         let pass = match traces {
-            Some(traces) => {
-                let entropies: Vec<f32> =
-                    samples.iter().flat_map(|s| s.entropies.iter().copied()).collect();
-                let entropies = Tensor::from_vec(entropies, old.shape(), old.device())?; // (tokens)
-                let statistics = Tensor::stack(&[&old, &entropies], 1)?; // (tokens, 2)
-                sum.resume(batch, &traces, &statistics, self.temperature)?
-            }
+            Some(traces) => sum.resume(batch, &traces, self.temperature)?,
             None => sum.forward(batch, self.temperature)?,
         };
         let statistics = pass.statistics(); // (tokens, 2)

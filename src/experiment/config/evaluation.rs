@@ -26,6 +26,12 @@ pub struct EvaluationConfig {
     /// Sampling temperature.
     #[serde(default = "temperature")]
     pub temperature: f64,
+    /// Draws from so many of the likeliest tokens only.
+    #[serde(default)]
+    pub top_k: Option<usize>,
+    /// Draws from the smallest set of likeliest tokens whose probabilities sum to at least this.
+    #[serde(default)]
+    pub top_p: Option<f64>,
 }
 
 impl EvaluationConfig {
@@ -37,6 +43,8 @@ impl EvaluationConfig {
     pub(crate) const TEMPERATURE: f64 = 0.8;
     /// What it can be.
     pub(crate) const TEMPERATURES: Bounds = Bounds::new(0.0, 100.0);
+    /// What [`Self::top_p`] can be.
+    pub(crate) const TOP_P: Bounds = Bounds::new(f64::MIN_POSITIVE, 1.0);
     /// Most problems of a suite.
     pub(crate) const MOST_PROBLEMS: usize = 1_000_000;
 }
@@ -148,6 +156,8 @@ pub(super) fn check_evaluations(evaluations: &[EvaluationConfig]) -> Result<()> 
         count(&field("every"), evaluation.every.0 as usize, 1, usize::MAX)?;
         count(&field("samples"), evaluation.samples, 1, EvaluationConfig::MOST_SAMPLES)?;
         EvaluationConfig::TEMPERATURES.check(&field("temperature"), evaluation.temperature)?;
+        count(&field("top_k"), evaluation.top_k.unwrap_or(1), 1, usize::MAX)?;
+        EvaluationConfig::TOP_P.check(&field("top_p"), evaluation.top_p.unwrap_or(1.0))?;
         for (place, &k) in evaluation.k.iter().enumerate() {
             count_up_to(
                 &field(&format!("k.{place}")),

@@ -107,12 +107,17 @@ impl Experiment {
         self.method.encoder_mut().into_iter().chain(self.record.encoder.as_mut())
     }
 
+    /// Whether the update can begin with backward: once the weights have moved, the forward pass of
+    /// sampling is of no use.
+    pub fn resumes(&self) -> bool {
+        self.objective.passes() == 1
+    }
+
     /// Of how many groups of a step, from the first on, the forward pass is kept, as far as that is
-    /// settled. Once the weights have moved it is of no use.
+    /// settled.
     pub fn traced_groups(&self) -> usize {
-        let Self { objective, rollout, .. } = self;
-        let asked = objective.traced_groups.unwrap_or(0);
-        if objective.passes() == 1 { asked.min(rollout.prompts_per_step) } else { 0 }
+        let asked = self.objective.traced_groups.unwrap_or(0);
+        if self.resumes() { asked.min(self.rollout.prompts_per_step) } else { 0 }
     }
 
     /// Refuses values out of range, each by its field's name.

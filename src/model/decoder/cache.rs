@@ -9,8 +9,8 @@
 
 use super::network::Decoder;
 use super::packed::PackedTokens;
-use super::paged::PagedCache;
-use super::trace::{Trace, Tracing};
+use super::paged::{PagedCache, Recorded};
+use super::trace::Tracing;
 use crate::error::Result;
 use crate::kernels::{LayerCache, PromptGroups};
 use candle_core::Tensor;
@@ -36,10 +36,10 @@ impl Cache {
         }
     }
 
-    /// The traces of the rows that have one, with the rows' numbers.
-    pub(in crate::model) fn into_traces(self) -> Vec<(usize, Trace)> {
+    /// The records of the rows that are traced, with the rows' numbers.
+    pub(in crate::model) fn into_recorded(self) -> Vec<(usize, Recorded)> {
         match self.0 {
-            Kind::Paged(cache) => cache.into_traces().collect(),
+            Kind::Paged(cache) => cache.into_recorded().collect(),
             Kind::Grouped(_) => Vec::new(),
         }
     }
@@ -80,13 +80,13 @@ impl GroupedCache {
 impl Decoder {
     /// Runs each prompt once and makes a cache of `copies` rows per prompt with room for
     /// `new_tokens` more. Returns the final hidden state of each row's last prompt token (rows,
-    /// hidden), and the cache; row r belongs to prompt r / copies. Only a cache in pages traces.
+    /// hidden), and the cache; row r belongs to prompt r / copies. Only a cache in pages traces, and works in that memory.
     pub(in crate::model) fn prefill(
         &self,
         prompts: &[&[u32]],
         copies: usize,
         new_tokens: usize,
-        tracing: Option<Tracing>,
+        tracing: Tracing,
     ) -> Result<(Tensor, Cache)> {
         Ok(if let Some(weights) = self.fused_layers(|_| true) {
             let (hidden, cache) = self.prefill_paged(&weights, prompts, copies, tracing)?;

@@ -3,9 +3,10 @@
 //! tokens' statistics, is differentiated by candle.
 
 use super::layer::{Layer, Shape, Sight};
+use super::memory::Kept;
 use super::network::Decoder;
 use super::packed::PackedTokens;
-use super::trace::{TokenRecord, Trace, TraceRecords};
+use super::trace::{Trace, TraceRecords};
 use super::weight::{Weight, WeightElements};
 use crate::error::{Error, Result};
 use crate::kernels::{
@@ -111,29 +112,32 @@ impl<'a> LayerSums<'a> {
     }
 
     /// What [`Self::forward`] returns, without a forward pass: from the traces of the batch's
-    /// responses, and the statistics (response tokens, 2) that were found while sampling.
+    /// responses, which were sampled at `temperature`.
     pub(in crate::model) fn resume(
         &self,
         batch: &ResponseBatch,
         traces: &[&Trace],
-        statistics: &Tensor,
         temperature: f64,
         buffers: &mut Buffers,
     ) -> Result<(Tensor, FusedBackward)> {
         let (network, spec) = (self.network, self.network.spec());
         let head = TokenHead::new(batch.targets(), spec.vocab_size, temperature)?;
         let parts = Arc::new(batch.traced_parts(traces));
-        let records: Vec<&TokenRecord> = parts.iter().flat_map(|part| part.iter()).collect();
-        if records.len() != batch.len() {
+        let records: Vec<&Kept> = parts.iter().flat_map(|part| part.iter()).collect();
+        let statistics: Vec<f32> =
+            traces.iter().flat_map(|trace| trace.statistics()).flatten().collect();
+        if (records.len(), statistics.len()) != (batch.len(), 2 * batch.response_tokens()) {
             return Err(Error::failed("a trace is not one of the response that it came with"));
         }
         let mut selected = buffers.take(batch.predictors().len() * spec.hidden_size);
         for (row, &token) in selected.chunks_exact_mut(spec.hidden_size).zip(batch.predictors()) {
-            row.copy_from_slice(records[token as usize].part(spec.last_in_record()));
+            row.copy_from_slice(&records[token as usize][spec.last_in_record()]);
         }
         let mut hidden = buffers.take(selected.len());
         network.last_norm(&mut hidden, &selected)?;
-        let leaf = Var::from_tensor(statistics)?;
+        let statistics =
+            Tensor::from_vec(statistics, (batch.response_tokens(), 2), network.device())?;
+        let leaf = Var::from_tensor(&statistics)?;
         let statistics = leaf.as_tensor().clone();
         let layers = self.weights.iter().map(|_| SavedLayer::Traced(parts.clone())).collect();
         Ok((statistics, FusedBackward { layers, selected, hidden, head, leaf }))
@@ -217,7 +221,7 @@ impl<'a> LayerSums<'a> {
                     let records: Vec<&[f32]> = parts
                         .iter()
                         .flat_map(|part| part.iter())
-                        .map(|record| record.part(at.clone()))
+                        .map(|record| &record[at.clone()])
                         .collect();
                     spec.record_layout().gather(&records, buffers)
                 }

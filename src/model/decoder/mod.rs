@@ -9,12 +9,14 @@
 //! | `joined` | products of one input as one |
 //! | `fused`, `recompute` | the same without a graph on the CPU, and with one graph a layer |
 //! | `cache`, `paged` | cached decoding from single operations, and in blocks of rows on the CPU |
+//! | `memory` | what sampling works in, step after step |
 //! | `trace` | what decoding keeps for a backward pass without another forward pass |
 
 mod cache;
 mod fused;
 mod joined;
 mod layer;
+mod memory;
 mod network;
 mod packed;
 mod paged;
@@ -26,6 +28,7 @@ mod trace;
 mod weight;
 
 pub(super) use fused::{FusedBackward, LayerSums};
+pub use memory::SamplingMemory;
 pub use network::Decoder;
 pub use packed::PackedTokens;
 pub(super) use parts::{EMBEDDINGS, HEAD, LAYERS, Part, Role};
@@ -33,6 +36,6 @@ pub use recompute::LayerInputs;
 pub(super) use rope::Rope;
 pub use rope::RopeScaling;
 pub use spec::{DecoderSpec, NormPlacement, QkNorm, Sliding};
-pub(super) use trace::TraceRecords;
-pub use trace::{Trace, TraceMemory, Tracing};
+pub(super) use trace::{Drawn, TraceRecords};
+pub use trace::{Trace, Tracing};
 pub(super) use weight::LowRank;

@@ -11,9 +11,10 @@
 
 use super::fused::{FusedLayers, elements};
 use super::layer::Layer;
+use super::memory::{Kept, SamplingMemory};
 use super::network::Decoder;
 use super::packed::PackedTokens;
-use super::trace::{TokenRecord, Trace, TraceMemory, TraceRecords, Tracing};
+use super::trace::{TraceRecords, Tracing};
 use super::weight::WeightElements;
 use crate::error::{Error, Result};
 use crate::kernels::{
@@ -28,9 +29,13 @@ use std::sync::Arc;
 /// Keys and values of a batch of growing sequences.
 pub(super) struct PagedCache {
     rows: Vec<Row>,
+    memory: SamplingMemory,
     /// Of rows that have left, by number.
-    traces: Vec<(usize, Trace)>,
+    recorded: Vec<(usize, Recorded)>,
 }
+
+/// The records of a row's tokens, those of its prompt first.
+pub(in crate::model) type Recorded = [TraceRecords; 2];
 
 /// A row's pages, each (layers, [`Heads::page_len`]).
 struct Row {
@@ -38,38 +43,35 @@ struct Row {
     number: usize,
     prompt: Arc<Pages>,
     completion: Pages,
-    trace: Option<RowTrace>,
+    records: Option<RowRecords>,
 }
 
-/// The growing trace of a row.
-struct RowTrace {
+/// The growing records of a row that is traced.
+struct RowRecords {
     prompt: TraceRecords,
     /// One for each token; the last one is in the making during a step.
-    completion: Vec<TokenRecord>,
-    memory: TraceMemory,
+    completion: Vec<Kept>,
 }
 
-impl RowTrace {
+impl RowRecords {
     /// A part of the token that is in the making.
     fn place(&mut self, range: Range<usize>) -> Option<&mut [f32]> {
-        self.completion.last_mut().map(|record| record.part_mut(range))
+        self.completion.last_mut().map(|record| &mut record[range])
     }
 }
 
 #[derive(Default)]
 struct Pages {
-    pages: Vec<Vec<f32>>,
+    pages: Vec<Kept>,
     tokens: usize,
 }
 
 impl Pages {
-    /// The page of the next token, and its slot there.
-    fn next(&mut self, page_len: usize) -> (&mut [f32], usize) {
-        let (page, slot) = (self.tokens / PAGE, self.tokens % PAGE);
-        if page == self.pages.len() {
-            self.pages.push(vec![0.0; page_len]);
+    /// Makes room for one more token.
+    fn reserve(&mut self, page_len: usize, memory: &SamplingMemory) {
+        if self.tokens == self.pages.len() * PAGE {
+            self.pages.push(memory.zeros(page_len));
         }
-        (&mut self.pages[page], slot)
     }
 
     /// A layer's part of every page that has a token from `first` on, with the slots of these when
@@ -96,7 +98,6 @@ impl Pages {
 /// What attention of a layer needs to know.
 struct OfLayer {
     layer: usize,
-    layers: usize,
     heads: Heads,
     scope: Scope,
     scale: f32,
@@ -105,9 +106,9 @@ struct OfLayer {
 }
 
 impl Row {
-    fn into_trace(self) -> Option<(usize, Trace)> {
-        let RowTrace { prompt, completion, .. } = self.trace?;
-        Some((self.number, Trace { prompt, completion: Arc::new(completion) }))
+    fn into_recorded(self) -> Option<(usize, Recorded)> {
+        let RowRecords { prompt, completion } = self.records?;
+        Some((self.number, [prompt, Arc::new(completion)]))
     }
 
     fn position(&self) -> u32 {
@@ -118,13 +119,14 @@ impl Row {
     /// `qkv` is the layer's q (heads, `head_dim`), k and v (`kv_heads`, `head_dim`) one after
     /// another, `out` (heads, `head_dim`).
     fn attend(&mut self, out: &mut [f32], qkv: &[f32], of: &OfLayer) {
-        let OfLayer { layer, layers, heads, scope, scale, .. } = *of;
+        let OfLayer { layer, heads, scope, scale, .. } = *of;
         let first = scope.first(self.position() as usize);
         let (q, kv) = qkv.split_at(heads.heads * heads.head_dim);
         let (k, v) = kv.split_at(kv.len() / 2);
         let part = heads.page_len();
-        let (page, slot) = self.completion.next(layers * part);
-        heads.write(&mut page[layer * part..][..part], slot, k, v);
+        let Pages { pages, tokens } = &mut self.completion;
+        let page = &mut pages[*tokens / PAGE][layer * part..][..part];
+        heads.write(page, *tokens % PAGE, k, v);
         let (prompt, completion) = (&self.prompt, &self.completion);
         let own = first.saturating_sub(prompt.tokens);
         let pages: Vec<Page> = prompt
@@ -132,8 +134,8 @@ impl Row {
             .chain(completion.layer(layer, part, own, completion.tokens + 1))
             .collect();
         paged_attention(out, q, &pages, heads, scale);
-        if let (Some(trace), Some(range)) = (&mut self.trace, &of.kept)
-            && let Some(place) = trace.place(range.clone())
+        if let (Some(records), Some(range)) = (&mut self.records, &of.kept)
+            && let Some(place) = records.place(range.clone())
         {
             place.copy_from_slice(out);
         }
@@ -147,14 +149,14 @@ impl PagedCache {
             if rows.binary_search(&(index as u32)).is_ok() {
                 self.rows.push(row);
             } else {
-                self.traces.extend(row.into_trace());
+                self.recorded.extend(row.into_recorded());
             }
         }
     }
 
-    /// The traces of the rows that have one, with the rows' numbers.
-    pub(super) fn into_traces(self) -> impl Iterator<Item = (usize, Trace)> {
-        self.traces.into_iter().chain(self.rows.into_iter().filter_map(Row::into_trace))
+    /// The records of the rows that are traced, with the rows' numbers.
+    pub(super) fn into_recorded(self) -> impl Iterator<Item = (usize, Recorded)> {
+        self.recorded.into_iter().chain(self.rows.into_iter().filter_map(Row::into_recorded))
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -165,6 +167,7 @@ impl PagedCache {
 /// What all blocks of a step have in common.
 struct Step<'a> {
     network: &'a Decoder,
+    memory: &'a SamplingMemory,
     heads: Heads,
     embeddings: Elements<'a>,
     norm: WeightElements<'a>,
@@ -181,21 +184,24 @@ impl Decoder {
         weights: &FusedLayers,
         prompts: &[&[u32]],
         copies: usize,
-        tracing: Option<Tracing>,
+        tracing: Tracing,
     ) -> Result<(Tensor, PagedCache)> {
         let packed = PackedTokens::new(prompts.iter().copied());
         let (heads, layers) = (self.shape.sizes(), self.layers.len());
         let (part, width) = (heads.page_len(), heads.kv_heads * heads.head_dim);
-        let pages = |prompt: &&[u32]| Pages {
-            pages: vec![vec![0.0; layers * part]; prompt.len().div_ceil(PAGE)],
-            tokens: prompt.len(),
+        let (spec, memory) = (self.spec(), tracing.memory);
+        let pages = |prompt: &&[u32]| {
+            let page = |_| memory.zeros(layers * part);
+            let pages = (0..prompt.len().div_ceil(PAGE)).map(page).collect();
+            Pages { pages, tokens: prompt.len() }
         };
         let mut caches: Vec<Pages> = prompts.iter().map(pages).collect();
-        let spec = self.spec();
-        let mut records: Vec<Vec<TokenRecord>> = tracing.map_or(Vec::new(), |of| {
-            let record = |&id: &u32| of.memory.record(id, spec.record_len());
-            prompts.iter().take(of.prompts).map(|ids| ids.iter().map(record).collect()).collect()
-        });
+        let record = |_: &u32| memory.take(spec.record_len());
+        let mut records: Vec<Vec<Kept>> = prompts
+            .iter()
+            .take(tracing.prompts)
+            .map(|ids| ids.iter().map(record).collect())
+            .collect();
 
         let mut layer = 0;
         let mut buffers = Buffers::default();
@@ -212,7 +218,7 @@ impl Decoder {
                 let mut places: Vec<&mut [f32]> = records
                     .iter_mut()
                     .flatten()
-                    .map(|record| record.part_mut(spec.layer_in_record(layer)))
+                    .map(|record| &mut record[spec.layer_in_record(layer)])
                     .collect();
                 spec.record_layout().scatter(&mut places, &saved);
                 buffers.give([keys]);
@@ -220,25 +226,22 @@ impl Decoder {
                 layer += 1;
             })?;
         for (record, x) in records.iter_mut().flatten().zip(x.chunks_exact(spec.hidden_size)) {
-            record.part_mut(spec.last_in_record()).copy_from_slice(x);
+            record[spec.last_in_record()].copy_from_slice(x);
         }
 
         let mut rows = Vec::with_capacity(prompts.len() * copies);
-        let mut traces = records.into_iter().map(Arc::new);
+        let mut records = records.into_iter().map(Arc::new);
         for pages in caches {
-            let (pages, trace) = (Arc::new(pages), tracing.zip(traces.next()));
+            let (pages, records) = (Arc::new(pages), records.next());
             rows.extend((rows.len()..rows.len() + copies).map(|number| Row {
                 number,
                 prompt: pages.clone(),
                 completion: Pages::default(),
-                trace: trace.as_ref().map(|(of, prompt)| RowTrace {
-                    prompt: prompt.clone(),
-                    completion: Vec::new(),
-                    memory: of.memory.clone(),
-                }),
+                records:
+                    records.clone().map(|prompt| RowRecords { prompt, completion: Vec::new() }),
             }));
         }
-        let cache = PagedCache { rows, traces: Vec::new() };
+        let cache = PagedCache { rows, memory: memory.clone(), recorded: Vec::new() };
         Ok((self.last_hidden(&self.fused_finish(&x)?, &packed, copies)?, cache))
     }
 
@@ -253,23 +256,24 @@ impl Decoder {
         }
         let (rows, hidden) = (tokens.len(), self.spec().hidden_size);
         let (size, splits) = cut(rows, rayon::current_num_threads());
+        let PagedCache { rows: of_rows, memory, .. } = cache;
         let step = Step {
             network: self,
+            memory,
             heads: self.shape.sizes(),
             embeddings: Elements::of(&self.embeddings)?,
             norm: self.norm.elements()?,
             splits,
-            layout: cache
-                .rows
+            layout: of_rows
                 .iter()
-                .any(|row| row.trace.is_some())
+                .any(|row| row.records.is_some())
                 .then(|| self.spec().record_layout()),
         };
         let layers: FusedLayers = self.layers.iter().map(Layer::weights).collect();
         let mut out = vec![0.0; rows * hidden];
         let blocks = out
             .par_chunks_mut(size * hidden)
-            .zip(cache.rows.par_chunks_mut(size))
+            .zip(of_rows.par_chunks_mut(size))
             .zip(tokens.par_chunks(size))
             .map(|((out, rows), tokens)| Block::new(&step, out, rows, tokens));
         if self.layers.iter().any(Layer::is_decoded) {
@@ -345,9 +349,11 @@ impl<'a> Block<'a> {
         if let Some(scale) = config.embedding_scale() {
             scale_elements(&mut x, scale);
         }
-        for (row, &token) in rows.iter_mut().zip(tokens) {
-            if let Some(RowTrace { completion, memory, .. }) = &mut row.trace {
-                completion.push(memory.record(token, config.record_len()));
+        let page_len = step.network.layers.len() * step.heads.page_len();
+        for row in rows.iter_mut() {
+            row.completion.reserve(page_len, step.memory);
+            if let Some(RowRecords { completion, .. }) = &mut row.records {
+                completion.push(step.memory.take(config.record_len()));
             }
         }
         let (eps, splits) = (shape.eps as f32, step.splits);
@@ -411,9 +417,8 @@ impl<'a> Block<'a> {
 
         // Each row has keys and values of its own, so attention goes row by row.
         lanes::untranspose(self.qkv_rows.chunks_exact_mut(width).enumerate(), qkv, lanes);
-        let (layers, scope) = (network.layers.len(), sight.scope);
-        let kept = place(RecordPart::Attention);
-        let of = OfLayer { layer: index, layers, heads: *heads, scope, scale: scope.scale(), kept };
+        let (scope, kept) = (sight.scope, place(RecordPart::Attention));
+        let of = OfLayer { layer: index, heads: *heads, scope, scale: scope.scale(), kept };
         let together = rows.len().div_ceil(splits);
         rows.par_iter_mut()
             .zip(self.attended_rows.par_chunks_mut(q_width))
@@ -454,7 +459,7 @@ impl<'a> Block<'a> {
 /// Writes values (features, lanes) into that part of the traced rows' records.
 fn keep(rows: &mut [Row], range: Range<usize>, values: &[f32], lanes: usize) {
     let places = rows.iter_mut().enumerate().filter_map(|(lane, row)| {
-        let place = row.trace.as_mut()?.place(range.clone())?;
+        let place = row.records.as_mut()?.place(range.clone())?;
         Some((lane, place))
     });
     lanes::untranspose(places, values, lanes);
@@ -580,8 +585,9 @@ mod tests {
     fn agree_while_rows_grow_and_leave(network: &Decoder, family: &str) {
         let text: Vec<u32> = (0..40).map(|i| (i * 7 + i / 5) % 48).collect();
         let prompts: [&[u32]; 4] = [&text[..1], &text[1..18], &text[18..34], &text[34..]];
+        let tracing = Tracing { prompts: 0, memory: &SamplingMemory::default() };
         let (mut found, mut paged) =
-            network.prefill_paged(&fused(network), &prompts, 9, None).unwrap();
+            network.prefill_paged(&fused(network), &prompts, 9, tracing).unwrap();
         let (mut expected, mut grouped) = network.prefill_grouped(&prompts, 9, 40).unwrap();
         let mut worst = 0f32;
         for step in 0..40usize {
@@ -619,7 +625,9 @@ mod tests {
     fn a_sequence_does_not_grow_beyond_the_positions() {
         let network = network("qwen3", "");
         let prompt = vec![3; 95];
-        let (_, mut cache) = network.prefill_paged(&fused(&network), &[&prompt], 1, None).unwrap();
+        let tracing = Tracing { prompts: 0, memory: &SamplingMemory::default() };
+        let (_, mut cache) =
+            network.prefill_paged(&fused(&network), &[&prompt], 1, tracing).unwrap();
         assert!(network.decode_paged(&[1], &mut cache).is_ok());
         assert!(
             network

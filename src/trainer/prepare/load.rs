@@ -45,7 +45,7 @@ pub(super) struct Loaded {
 impl Planned {
     /// Reads the weights, and compares what is read with what the run had before.
     pub(super) fn load(self) -> Result<Loaded> {
-        let Self { checked, settled, checkpoint_bytes, warning } = self;
+        let Self { checked, settled, checkpoint_bytes, warnings: of_plan } = self;
         let step = checked.resolved.step();
         let Checked { resolved, device, source, task, suites, mut warnings, .. } = checked;
         let Resolved { experiment, resumed, brought } = resolved;
@@ -63,7 +63,7 @@ impl Planned {
         let reread =
             earlier.map_or(Vec::new(), |manifest| inputs.reread(manifest, step, &replaced));
         warnings.extend(earlier.and_then(|manifest| inputs.unknown(manifest)));
-        warnings.extend(warning);
+        warnings.extend(of_plan);
 
         let frozen = FrozenBase::new(&experiment, &base, resumed.is_none(), &device)?;
         let (model, optimizer, state) =

@@ -16,8 +16,8 @@ pub(super) struct Planned {
     /// What becomes of changed settings, where the run continues.
     pub(super) settled: Option<Settled>,
     pub(super) checkpoint_bytes: u64,
-    /// Said where the disk has no room for all checkpoints.
-    pub(super) warning: Option<String>,
+    /// What there is no room for, and what has no effect.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Checked {
@@ -37,9 +37,21 @@ impl Checked {
         let Resolved { experiment, resumed, .. } = &self.resolved;
         let settled = resumed.as_ref().map(|resumed| resumed.settle(experiment)).transpose()?;
         let place = resumed.as_ref().map_or(runs, |resumed| resumed.directory.path());
-        let warning = check_room(experiment, checkpoint_bytes, self.resolved.step(), place)?;
-        Ok(Planned { checked: self, settled, checkpoint_bytes, warning })
+        let no_room = check_room(experiment, checkpoint_bytes, self.resolved.step(), place)?;
+        let warnings = no_room.into_iter().chain(no_effect(experiment, &plan)).collect();
+        Ok(Planned { checked: self, settled, checkpoint_bytes, warnings })
     }
+}
+
+/// Says why no forward pass is kept where the experiment asks for it.
+fn no_effect(experiment: &Experiment, plan: &Plan) -> Option<String> {
+    let asked = experiment.objective.traced_groups.filter(|&groups| groups > 0)?;
+    (plan.workload.traced_groups == 0).then(|| {
+        format!(
+            "objective.traced_groups={asked} has no effect: forward passes of sampling are kept on \
+             the CPU in F32 only, and where a step has one optimizer step"
+        )
+    })
 }
 
 /// Refuses a run whose disk has no room for a checkpoint; says where it has none for all of them.
