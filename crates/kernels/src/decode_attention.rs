@@ -51,34 +51,34 @@ pub type Page<'a> = (&'a [f32], Range<usize>);
 
 /// Attends from one row's q (heads, `head_dim`) to `pages`, with scores times `scale`; writes
 /// (heads, `head_dim`) to `out`. There must be a slot that is attended to.
+///
+/// Keys and values are read once, in the order of memory, for all heads that share them: more of
+/// them are on their way then than where each head has its own pass.
 #[multiversion(targets = "simd")]
 pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[Page], dims: Heads, scale: f32) {
     const FMA: bool = target_cfg_f!(target_feature = "fma");
     let Heads { heads, kv_heads, head_dim } = dims;
-    let (group, slots) = (heads / kv_heads, pages.len() * PAGE);
+    let (group, slots, chunk) = (heads / kv_heads, pages.len() * PAGE, head_dim * PAGE);
     let mut scores = vec![0.0; heads * slots]; // (heads, slots)
     for (index, (page, seen)) in pages.iter().enumerate() {
-        for (head, q) in q.chunks_exact(head_dim).enumerate() {
-            let keys =
-                page[head / group * head_dim * PAGE..][..head_dim * PAGE].as_chunks::<PAGE>().0;
-            let mut sums = [[0f32; PAGE]; 4]; // four sums that do not wait for each other
-            let ((q, q_rest), (keys, keys_rest)) = (q.as_chunks::<4>(), keys.as_chunks::<4>());
-            for (q, keys) in q.iter().zip(keys) {
-                for j in 0..4 {
-                    for i in 0..PAGE {
-                        sums[j][i] = multiply_add::<FMA>(q[j], keys[j][i], sums[j][i]);
-                    }
+        let keys = page.chunks_exact(chunk);
+        for ((q, scores), keys) in
+            q.chunks_exact(group * head_dim).zip(scores.chunks_exact_mut(group * slots)).zip(keys)
+        {
+            let (keys, at) = (keys.as_chunks::<PAGE>().0, index * PAGE);
+            for (q, scores) in
+                q.chunks(TOGETHER * head_dim).zip(scores.chunks_mut(TOGETHER * slots))
+            {
+                match q.len() / head_dim {
+                    1 => add_scores::<FMA, 1>(scores, slots, at, q, keys, scale),
+                    2 => add_scores::<FMA, 2>(scores, slots, at, q, keys, scale),
+                    3 => add_scores::<FMA, 3>(scores, slots, at, q, keys, scale),
+                    _ => add_scores::<FMA, TOGETHER>(scores, slots, at, q, keys, scale),
                 }
             }
-            for (q, keys) in q_rest.iter().zip(keys_rest) {
-                for i in 0..PAGE {
-                    sums[0][i] = multiply_add::<FMA>(*q, keys[i], sums[0][i]);
-                }
-            }
-            let scores = &mut scores[head * slots + index * PAGE..][..PAGE];
-            for i in 0..PAGE {
-                scores[i] = ((sums[0][i] + sums[1][i]) + (sums[2][i] + sums[3][i])) * scale;
-            }
+        }
+        for scores in scores.chunks_exact_mut(slots) {
+            let scores = &mut scores[index * PAGE..][..PAGE];
             scores[..seen.start].fill(f32::NEG_INFINITY);
             scores[seen.end..].fill(f32::NEG_INFINITY);
         }
@@ -93,14 +93,23 @@ pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[Page], dims: Heads, 
         *scale = 1.0 / simd::sum(scores);
     }
     for (index, (page, _)) in pages.iter().enumerate() {
-        let values = &page[dims.page_len() / 2..];
-        for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
-            let p = &scores[head * slots + index * PAGE..][..PAGE];
-            add_weighted::<FMA>(
-                out,
-                p,
-                &values[head / group * head_dim * PAGE..][..head_dim * PAGE],
-            );
+        let values = page[dims.page_len() / 2..].chunks_exact(chunk);
+        for ((out, scores), values) in out
+            .chunks_exact_mut(group * head_dim)
+            .zip(scores.chunks_exact(group * slots))
+            .zip(values)
+        {
+            let at = index * PAGE;
+            for (out, scores) in
+                out.chunks_mut(TOGETHER * head_dim).zip(scores.chunks(TOGETHER * slots))
+            {
+                match out.len() / head_dim {
+                    1 => add_values::<FMA, 1>(out, scores, slots, at, values),
+                    2 => add_values::<FMA, 2>(out, scores, slots, at, values),
+                    3 => add_values::<FMA, 3>(out, scores, slots, at, values),
+                    _ => add_values::<FMA, TOGETHER>(out, scores, slots, at, values),
+                }
+            }
         }
     }
     for (out, scale) in out.chunks_exact_mut(head_dim).zip(scales) {
@@ -110,29 +119,113 @@ pub fn paged_attention(out: &mut [f32], q: &[f32], pages: &[Page], dims: Heads, 
     }
 }
 
-/// out (d) += p (slots) values (slots, d).
+/// Heads that read keys and values together: as many as there are registers for their sums.
+const TOGETHER: usize = 4;
+
+/// Of each of G heads the scores of a page's slots: q (G, d) keys (d, [`PAGE`]), at `at` in scores
+/// (G, slots).
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn add_weighted<const FMA: bool>(out: &mut [f32], p: &[f32], values: &[f32]) {
-    let d = out.len();
-    let (blocks, rest) = out.as_chunks_mut::<LANES>();
-    for (block, out) in blocks.iter_mut().enumerate() {
-        let mut sums = [[0f32; LANES]; 4];
-        for (p, values) in p.as_chunks::<4>().0.iter().zip(values.chunks_exact(4 * d)) {
-            for j in 0..4 {
-                let value = &values[j * d + block * LANES..][..LANES];
-                for i in 0..LANES {
-                    sums[j][i] = multiply_add::<FMA>(p[j], value[i], sums[j][i]);
+fn add_scores<const FMA: bool, const G: usize>(
+    scores: &mut [f32],
+    slots: usize,
+    at: usize,
+    q: &[f32],
+    keys: &[[f32; PAGE]],
+    scale: f32,
+) {
+    let d = keys.len();
+    let q: [&[f32]; G] = std::array::from_fn(|g| &q[g * d..][..d]);
+    let mut sums = [[[0f32; PAGE]; G]; 2]; // two sums of each head, which do not wait for each other
+    let (pairs, last) = keys.as_chunks::<2>();
+    for (i, keys) in pairs.iter().enumerate() {
+        for j in 0..2 {
+            for g in 0..G {
+                let q = q[g][2 * i + j];
+                for slot in 0..PAGE {
+                    sums[j][g][slot] = multiply_add::<FMA>(q, keys[j][slot], sums[j][g][slot]);
                 }
             }
         }
-        for i in 0..LANES {
-            out[i] += (sums[0][i] + sums[1][i]) + (sums[2][i] + sums[3][i]);
+    }
+    for keys in last {
+        for g in 0..G {
+            for slot in 0..PAGE {
+                sums[0][g][slot] = multiply_add::<FMA>(q[g][d - 1], keys[slot], sums[0][g][slot]);
+            }
         }
     }
-    let first = d - rest.len();
-    for (p, value) in p.iter().zip(values.chunks_exact(d)) {
-        simd::add_scaled(rest, *p, &value[first..]);
+    for g in 0..G {
+        let scores = &mut scores[g * slots + at..][..PAGE];
+        for slot in 0..PAGE {
+            scores[slot] = (sums[0][g][slot] + sums[1][g][slot]) * scale;
+        }
+    }
+}
+
+/// Of each of G heads: out (G, d) += p ([`PAGE`]) values ([`PAGE`], d), with p at `at` in scores (G,
+/// slots).
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+fn add_values<const FMA: bool, const G: usize>(
+    out: &mut [f32],
+    scores: &[f32],
+    slots: usize,
+    at: usize,
+    values: &[f32],
+) {
+    let d = values.len() / PAGE;
+    let p: [&[f32; PAGE]; G] =
+        std::array::from_fn(|g| scores[g * slots + at..].first_chunk().unwrap_or(&[0.0; PAGE]));
+    let mut first = 0;
+    while d - first >= 4 * LANES {
+        add_columns::<FMA, G, 4>(out, d, first, p, values);
+        first += 4 * LANES;
+    }
+    while d - first >= 2 * LANES {
+        add_columns::<FMA, G, 2>(out, d, first, p, values);
+        first += 2 * LANES;
+    }
+    while d - first >= LANES {
+        add_columns::<FMA, G, 1>(out, d, first, p, values);
+        first += LANES;
+    }
+    for (g, p) in p.iter().enumerate() {
+        for (p, value) in p.iter().zip(values.chunks_exact(d)) {
+            simd::add_scaled(&mut out[g * d + first..][..d - first], *p, &value[first..]);
+        }
+    }
+}
+
+/// [`add_values`] in N vectors of columns from `first` on.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must take on the target features of its caller")]
+fn add_columns<const FMA: bool, const G: usize, const N: usize>(
+    out: &mut [f32],
+    d: usize,
+    first: usize,
+    p: [&[f32; PAGE]; G],
+    values: &[f32],
+) {
+    let mut sums = [[[0f32; LANES]; N]; G];
+    for (slot, value) in values.chunks_exact(d).enumerate() {
+        let value = &value[first..][..N * LANES];
+        for n in 0..N {
+            for g in 0..G {
+                for i in 0..LANES {
+                    sums[g][n][i] =
+                        multiply_add::<FMA>(p[g][slot], value[n * LANES + i], sums[g][n][i]);
+                }
+            }
+        }
+    }
+    for g in 0..G {
+        let out = &mut out[g * d + first..][..N * LANES];
+        for n in 0..N {
+            for i in 0..LANES {
+                out[n * LANES + i] += sums[g][n][i];
+            }
+        }
     }
 }
 
@@ -147,6 +240,10 @@ mod tests {
     fn attention_over_pages_agrees_with_the_reference() {
         for (heads, kv_heads, head_dim, filled, window) in [
             (4, 2, 6, [1, 0, 0], None),
+            (3, 1, 64, [16, 16, 3], None),
+            (14, 2, 128, [16, 16, 3], None),
+            (4, 1, 112, [7, 2, 16], None),
+            (5, 1, 17, [16, 9, 0], None),
             (4, 4, 32, [16, 16, 3], None),
             (6, 2, 40, [5, 16, 1], None),
             (4, 4, 32, [16, 16, 3], Some(24)),
