@@ -283,7 +283,7 @@ def main():
             options = ["--device", "cuda:0" if on_gpu else "cpu", "--dtype", args.dtype]
             options += [text for name in names for text in ("--" + name.replace("_", "-"), str(getattr(args, name)))]
             options += ["--lora-rank", str(args.lora_rank)] if args.lora_rank else []
-            line = subprocess.run([args.orthant, "bench", "--json", *options], check=True, capture_output=True,
+            line = subprocess.run([args.orthant, "bench", "--json", *options], check=True, stdout=subprocess.PIPE,
                                   text=True).stdout.splitlines()[-1]
             found.setdefault("orthant", []).append(json.loads(line))
             print("orthant", found["orthant"][-1], flush=True)

@@ -34,6 +34,8 @@ pub enum Domain {
     Adapters = 8,
     /// A curriculum's choices.
     Curriculum = 9,
+    /// Random projections.
+    Projections = 10,
 }
 
 /// The stream with this name. Streams with different seeds, domains or keys are independent. The

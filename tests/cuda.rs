@@ -18,8 +18,8 @@ use orthant::kernels::{
     rotary_embedding, token_logprob_entropy,
 };
 use orthant::model::{
-    Completion, LanguageModel, PromptRequest, ResponseBatch, Sampling, StreamKey, data_type,
-    open_device,
+    Completion, LanguageModel, PromptRequest, Recording, ResponseBatch, Sampling, SamplingMemory,
+    StreamKey, data_type, open_device,
 };
 use orthant::optim::{AdamW, AdamWSettings, Gradients};
 use orthant::prelude::*;
@@ -258,10 +258,12 @@ const SAMPLING: Sampling =
     Sampling { temperature: 1.0, top_k: None, top_p: None, max_new_tokens: 48 };
 
 fn sample(model: &LanguageModel) -> Vec<Completion> {
-    model
-        .frozen
-        .sample(&prompts(model), 16, &SAMPLING, Some(TokenWeights::Uniform), |_| {})
-        .unwrap()
+    let features = Some(TokenWeights::Uniform);
+    let memory = &SamplingMemory::default();
+    let recording = Recording { features, hidden: true, traced: 0, memory };
+    let network = &model.frozen;
+    let sampled = network.sample_recorded(&prompts(model), 16, &SAMPLING, &recording, |_| {});
+    sampled.unwrap().into_iter().map(|(completion, _)| completion).collect()
 }
 
 /// Log-probabilities and gradients over all parameters, of completions that the CPU sampled.
@@ -383,6 +385,7 @@ fn sampling_is_repeatable_and_agrees_with_the_forward_pass() {
             for (found, expected) in completions.iter().zip(&on_cpu).filter(|(a, b)| a.ids == b.ids)
             {
                 assert!(relative_error(&found.feature_sum, &expected.feature_sum) < 1e-3);
+                assert!(relative_error(&found.hidden_sum, &expected.hidden_sum) < 1e-3);
             }
         }
     }

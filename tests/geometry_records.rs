@@ -29,7 +29,7 @@ fn by_group(run: &Finished, step: u64) -> Vec<(Vec<f32>, Vec<bool>)> {
                 .iter()
                 .map(|line| line["verdict"] == "correct")
                 .collect();
-            (f32_values(&geometry[&format!("feature.{group}")]), correct)
+            (f32_values(&geometry[&format!("cosine.{group}")]), correct)
         })
         .collect()
 }
@@ -147,11 +147,11 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
         let form = GradientForm::Exact { memory_bytes: 1 << 30 };
         let expected = policy.gradient_products(&pairs, 1.0, form, || ()).unwrap();
         let expected = expected.cosines(ParameterBlock::All).unwrap();
-        let recorded = f32_values(&geometry[&format!("parameter.{group}")]);
+        let recorded = f32_values(&geometry[&format!("gradient.{group}")]);
         for (found, expected) in recorded.iter().zip(expected.values()) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
-        let cosines = f32_values(&geometry[&format!("feature.{group}")]);
+        let cosines = f32_values(&geometry[&format!("cosine.{group}")]);
         for i in 0..GROUP {
             for j in i + 1..GROUP {
                 features.push(f64::from(cosines[i * GROUP + j]));
@@ -159,7 +159,7 @@ fn fidelity_compares_features_with_the_gradients_of_the_policy_that_sampled() {
             }
         }
     }
-    assert!(!geometry.contains_key("parameter.2"));
+    assert!(!geometry.contains_key("gradient.2"));
     let all = &records[0]["blocks"][0];
     for (name, expected) in
         [("pearson", pearson(&features, &gradients)), ("spearman", spearman(&features, &gradients))]

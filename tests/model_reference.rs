@@ -17,7 +17,8 @@ use orthant::geometry::TokenWeights;
 use orthant::kernels::{Buffers, linear, token_statistics};
 use orthant::model::{
     Completion, Decoder, DecoderSpec, END_OF_TEXT, Family, GradientSum, LanguageModel,
-    PackedTokens, PromptRequest, ResponseBatch, RopeScaling, Sampling, StreamKey, TextTokenizer,
+    PackedTokens, PromptRequest, Recording, ResponseBatch, RopeScaling, Sampling, SamplingMemory,
+    StreamKey, TextTokenizer,
 };
 use orthant::objective::{BatchTotals, KlEstimator, Loss, MicroBatch, Objective, RatioLevel};
 use orthant::optim::Gradients;
@@ -203,7 +204,11 @@ fn sample(
     samples: usize,
     settings: &Sampling,
 ) -> Vec<Completion> {
-    network.sample(prompts, samples, settings, Some(TokenWeights::Uniform), |_| ()).unwrap()
+    let features = Some(TokenWeights::Uniform);
+    let memory = &SamplingMemory::default();
+    let recording = Recording { features, hidden: true, traced: 0, memory };
+    let sampled = network.sample_recorded(prompts, samples, settings, &recording, |_| ()).unwrap();
+    sampled.into_iter().map(|(completion, _)| completion).collect()
 }
 
 // --- Transformers and candle ---------------------------------------------------------------------
@@ -753,19 +758,24 @@ fn sampling_records_what_an_uncached_forward_pass_says() {
         let hidden = network.response_hidden(&batch).unwrap();
         let phi =
             token_statistics(&hidden, network.head(), batch.targets(), temperature).unwrap().phi;
-        let mut tokens = phi.chunks_exact(config.hidden_size);
-        let mut worst = 0f32;
-        for completion in &completions {
-            let mut sum = vec![0f32; config.hidden_size];
-            for token in tokens.by_ref().take(completion.ids.len()) {
-                sum.iter_mut().zip(token).for_each(|(sum, x)| *sum += x);
+        for (name, values, of) in [
+            ("feature", phi, (|c| &c.feature_sum) as fn(&Completion) -> &[f32]),
+            ("hidden", values(&hidden), |c| &c.hidden_sum),
+        ] {
+            let mut tokens = values.chunks_exact(config.hidden_size);
+            let mut worst = 0f32;
+            for completion in &completions {
+                let mut sum = vec![0f32; config.hidden_size];
+                for token in tokens.by_ref().take(completion.ids.len()) {
+                    sum.iter_mut().zip(token).for_each(|(sum, x)| *sum += x);
+                }
+                assert!(sum.iter().any(|x| x.abs() > 1e-2), "{name} sums are zero");
+                worst = worst.max(largest_deviation(of(completion), &sum));
             }
-            assert!(sum.iter().any(|x| x.abs() > 1e-2), "features are zero");
-            worst = worst.max(largest_deviation(&completion.feature_sum, &sum));
+            eprintln!("{what}, {name} sums: {worst:.1e}");
+            assert!(worst <= 1e-4, "{what}: {name} sums differ by {worst:e}");
+            assert!(tokens.next().is_none());
         }
-        eprintln!("{what}, feature sums: {worst:.1e}");
-        assert!(worst <= 1e-4, "{what}: feature sums differ by {worst:e}");
-        assert!(tokens.next().is_none());
     }
 }
 

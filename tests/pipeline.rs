@@ -100,7 +100,7 @@ fn assert_step_is_recorded(run: &Finished, step: u64) {
     let geometry = run.geometry(step);
     assert_eq!(geometry.len(), PROMPTS);
     for group in 0..PROMPTS {
-        let cosine = matrix(&geometry[&format!("feature.{group}")]);
+        let cosine = matrix(&geometry[&format!("cosine.{group}")]);
         assert_eq!(cosine.len(), GROUP);
         for (i, row) in cosine.iter().enumerate() {
             assert!((f64::from(row[i]) - 1.0).abs() < 1e-4, "{row:?}");
@@ -265,7 +265,7 @@ fn check_features(method: &str, alpha: fn(f32) -> f64) {
         a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
     };
     for (group, features) in features.chunks(GROUP).enumerate() {
-        let recorded = matrix(&geometry[&format!("feature.{group}")]);
+        let recorded = matrix(&geometry[&format!("cosine.{group}")]);
         for (i, a) in features.iter().enumerate() {
             for (j, b) in features.iter().enumerate() {
                 let norms = (dot(a, a).sqrt() + EPSILON) * (dot(b, b).sqrt() + EPSILON);
@@ -362,7 +362,7 @@ fn novelty_shaped_rewards_and_advantages_obey_the_formulas_of_the_method() {
                     assert_near(*reward, if right { 1.0 } else { -1.0 }, 0.0, "reward");
                 }
                 mixed += usize::from(rewards.contains(&1.0) && rewards.contains(&-1.0));
-                let cosines = matrix(&geometry[&format!("feature.{group}")]);
+                let cosines = matrix(&geometry[&format!("cosine.{group}")]);
                 let expected = formulas(&cosines, &rewards, lambda, clip, form, sign);
                 for (i, line) in members.iter().enumerate() {
                     assert_near(number(&line["novelty"]), expected.novelty[i], 1e-6, "novelty");

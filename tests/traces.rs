@@ -14,8 +14,8 @@ use common::{
 use orthant::experiment::{LoraConfig, ModelSource, Quantisation};
 use orthant::kernels::Buffers;
 use orthant::model::{
-    Completion, GradientSum, LanguageModel, LoraAdapter, PromptRequest, ResponseBatch, Sampling,
-    SamplingMemory, StreamKey, Trace, Tracing,
+    Completion, GradientSum, LanguageModel, LoraAdapter, PromptRequest, Recording, ResponseBatch,
+    Sampling, SamplingMemory, StreamKey, Trace,
 };
 use orthant::optim::Gradients;
 use orthant::prelude::*;
@@ -57,9 +57,9 @@ fn sampled(
         .collect();
     let sampling =
         Sampling { temperature: TEMPERATURE, top_k: None, top_p: None, max_new_tokens: 21 };
-    let tracing = Tracing { prompts: 2, memory };
+    let recording = Recording { features: None, hidden: false, traced: 2, memory };
     let sampled =
-        model.frozen.sample_traced(&requests, 5, &sampling, None, tracing, |_| {}).unwrap();
+        model.frozen.sample_recorded(&requests, 5, &sampling, &recording, |_| {}).unwrap();
     let lengths = |sampled: &[(Completion, Option<Trace>)]| {
         let mut lengths: Vec<usize> = sampled.iter().map(|(c, _)| c.ids.len()).collect();
         lengths.sort_unstable();

@@ -49,6 +49,12 @@ pub trait Method:
     fn encoder_mut(&mut self) -> Option<&mut EncoderSource> {
         None
     }
+
+    /// Whether it measures with the sentence encoder of `record.encoder`, so that there is one though
+    /// the experiment names none.
+    fn needs_encoder(&self) -> bool {
+        false
+    }
 }
 
 /// A method's colour: red, green and blue, 0 to 255, readable on a dark and on a light ground.
@@ -168,6 +174,7 @@ trait AnyMethod: Debug + Send + Sync {
     fn validate(&self, experiment: &Experiment) -> Result<()>;
     fn encoder(&self) -> Option<&EncoderSource>;
     fn encoder_mut(&mut self) -> Option<&mut EncoderSource>;
+    fn needs_encoder(&self) -> bool;
     fn add_to(&self, app: &mut App);
 }
 
@@ -207,6 +214,10 @@ impl<M: Method> AnyMethod for M {
 
     fn encoder_mut(&mut self) -> Option<&mut EncoderSource> {
         Method::encoder_mut(self)
+    }
+
+    fn needs_encoder(&self) -> bool {
+        M::needs_encoder(self)
     }
 
     fn add_to(&self, app: &mut App) {
@@ -281,6 +292,14 @@ impl MethodConfig {
         match &mut self.0 {
             Held::Known(method) => method.encoder_mut(),
             Held::Foreign { .. } => None,
+        }
+    }
+
+    /// Whether it measures with the sentence encoder of `record.encoder`.
+    pub fn needs_encoder(&self) -> bool {
+        match &self.0 {
+            Held::Known(method) => method.needs_encoder(),
+            Held::Foreign { .. } => false,
         }
     }
 

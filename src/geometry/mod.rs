@@ -30,12 +30,24 @@
 //! | normalised novelty | min-max within the class; 1 for a class of one, 1/2 for all where max = min | [`normalize_within_classes`] |
 //! | reward | correct: `1/2 + n_bar / 2`; incorrect: `-1 + n_bar / 2`; no answer: -1 | [`banded_reward`] |
 //!
+//! For methods that shape rewards by the diversity of the group, by any vectors (RepExp, DQO, MMR,
+//! DRA, DARLING, Rare; each method's file has its source):
+//!
+//! | Quantity | Formula | Here |
+//! |---|---|---|
+//! | leverage | `z_i^T (l I + sum_j z_j z_j^T)^-1 z_i` of centred vectors z | [`leverage`], [`sparse_projection`] |
+//! | gain of log-volume | `log(det(S + I) / det(S_without_i + I))` | [`determinant_gains`] |
+//! | marginal relevance | `l r_i - (1 - l) max over those picked of S_ij`, greedily | [`marginal_relevance`] |
+//! | density | `sum_j clip(S_ij, 0, 1)` | [`density`] |
+//! | clusters | connected by `S_ij > threshold` | [`cluster_sizes`] |
+//!
 //! All functions are pure. They take `f32` and compute in `f64`.
 
 mod attribution;
 mod cluster;
 mod correlation;
 mod cosine;
+mod diversity;
 mod novelty;
 mod projection;
 mod semantic;
@@ -46,6 +58,9 @@ pub use attribution::{TokenAttribution, attribute_tokens};
 pub use cluster::cluster_order;
 pub use correlation::{pearson, spearman};
 pub use cosine::{CosineMatrix, unit_features};
+pub use diversity::{
+    cluster_sizes, density, determinant_gains, leverage, marginal_relevance, sparse_projection,
+};
 pub use novelty::{
     IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, normalize_novelty, novelty, shape_group,
     shaped_reward,

@@ -36,7 +36,7 @@ pub(crate) use bert::FILES as ENCODER_FILES;
 pub use bundled::names as bundled_models;
 pub use decoder::{
     Decoder, DecoderSpec, LayerInputs, NormPlacement, PackedTokens, QkNorm, RopeScaling,
-    SamplingMemory, Sliding, Trace, Tracing,
+    SamplingMemory, Sliding, Trace,
 };
 pub use device::{data_type, open_device};
 pub use encoder::{Embed, Passage, PolicyEncoder, SentenceEncoder};
@@ -49,5 +49,5 @@ pub use gradient_sum::{ForwardPass, GradientSum};
 pub use language_model::LanguageModel;
 pub(crate) use pooling::LIMITS as ENCODER_LIMITS;
 pub use responses::{ResponseBatch, micro_batches, response_micro_batches};
-pub use sampler::{Completion, PromptRequest, Sampling, StreamKey};
+pub use sampler::{Completion, PromptRequest, Recording, Sampling, StreamKey};
 pub use tokenizer::{END_OF_TEXT, TextTokenizer};

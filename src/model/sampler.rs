@@ -1,6 +1,6 @@
 //! Sampling completions, with what the rest of the pipeline needs of them recorded on the way:
-//! log-probabilities, entropies and the sequence features of G2RL, so that neither costs another
-//! forward pass.
+//! log-probabilities, entropies, the sequence features of G2RL and hidden states, so that none of
+//! them costs another forward pass.
 
 use super::decoder::{Decoder, Drawn, SamplingMemory, Trace, Tracing};
 use crate::error::{Error, Result};
@@ -61,8 +61,25 @@ pub struct Completion {
     /// Sum over tokens of alpha phi, with phi = W\[y\] - sum over v of p\[v\] W\[v\] and the alpha
     /// that was asked for, length d; empty where features were not asked for.
     pub feature_sum: Vec<f32>,
+    /// Sum over tokens of the final hidden state that the token was drawn from, length d; empty
+    /// where it was not asked for.
+    pub hidden_sum: Vec<f32>,
     /// Whether it was cut off at the limit.
     pub truncated: bool,
+}
+
+/// What is recorded of completions while they are sampled, beside what always is.
+#[derive(Clone, Copy, Debug)]
+pub struct Recording<'a> {
+    /// Asks for [`Completion::feature_sum`], and says how tokens are weighed in it.
+    pub features: Option<TokenWeights>,
+    /// Asks for [`Completion::hidden_sum`].
+    pub hidden: bool,
+    /// Of how many of the prompts, from the first on, completions are traced, where the network
+    /// decodes in a way that can leave traces: on the CPU in `f32`.
+    pub traced: usize,
+    /// Where keys, values and traces are.
+    pub memory: &'a SamplingMemory,
 }
 
 /// One row in flight.
@@ -98,28 +115,29 @@ impl Decoder {
         features: Option<TokenWeights>,
         progress: impl FnMut(f32),
     ) -> Result<Vec<Completion>> {
-        let tracing = Tracing { prompts: 0, memory: &SamplingMemory::default() };
-        let traced = self.sample_traced(prompts, samples, sampling, features, tracing, progress)?;
-        Ok(traced.into_iter().map(|(completion, _)| completion).collect())
+        let memory = &SamplingMemory::default();
+        let recording = Recording { features, hidden: false, traced: 0, memory };
+        let recorded = self.sample_recorded(prompts, samples, sampling, &recording, progress)?;
+        Ok(recorded.into_iter().map(|(completion, _)| completion).collect())
     }
 
-    /// [`Self::sample`] with the traces of the completions of some prompts, where the network
-    /// decodes in a way that can leave some: on the CPU in `f32`.
-    pub fn sample_traced(
+    /// [`Self::sample`] with whatever is to be recorded, and the traces.
+    pub fn sample_recorded(
         &self,
         prompts: &[PromptRequest],
         samples: usize,
         sampling: &Sampling,
-        features: Option<TokenWeights>,
-        tracing: Tracing,
+        recording: &Recording,
         mut progress: impl FnMut(f32),
     ) -> Result<Vec<(Completion, Option<Trace>)>> {
+        let &Recording { features, hidden: wants_hidden, traced, memory } = recording;
         let hidden_size = self.spec().hidden_size;
         let blank = Completion {
             ids: Vec::new(),
             logprobs: Vec::new(),
             entropies: Vec::new(),
             feature_sum: vec![0.0; if features.is_some() { hidden_size } else { 0 }],
+            hidden_sum: vec![0.0; if wants_hidden { hidden_size } else { 0 }],
             truncated: true,
         };
         let mut completions = vec![blank; prompts.len() * samples];
@@ -128,23 +146,23 @@ impl Decoder {
         }
         self.check_prompts(prompts, sampling)?;
         let ids: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.ids.as_slice()).collect();
+        let tracing = Tracing { prompts: traced, memory };
         let (mut hidden, mut cache) =
             self.prefill(&ids, samples, sampling.max_new_tokens, tracing)?;
         let mut rows = Row::of(prompts, samples);
-        // Where features are made on a GPU they stay there until all are summed.
-        let mut sums_on_gpu = None;
+        // What is made on a GPU stays there until all is summed.
+        let (mut features_on_gpu, mut hidden_on_gpu) = (None, None);
         for step in 0..sampling.max_new_tokens {
+            if wants_hidden && on_gpu(&[&hidden]) {
+                add_on_gpu(&mut hidden_on_gpu, completions.len(), &hidden, &rows, |_| 1.0)?;
+            } else if wants_hidden {
+                add_hidden(&mut completions, &hidden, &rows)?;
+            }
             let (draws, phi) = self.draw(&hidden, &mut rows, sampling, features.is_some())?;
             if let (Some(weights), Some(phi)) = (features, &phi) {
-                let sums = match &sums_on_gpu {
-                    Some(sums) => sums,
-                    None => sums_on_gpu.insert(Tensor::zeros(
-                        (completions.len(), hidden_size),
-                        DType::F32,
-                        phi.device(),
-                    )?),
-                };
-                add_on_gpu(sums, phi, &rows, &draws.entropies, weights)?;
+                add_on_gpu(&mut features_on_gpu, completions.len(), phi, &rows, |row| {
+                    weights.alpha(draws.entropies[row])
+                })?;
             }
             let weights = features.filter(|_| phi.is_none());
             self.append(&mut completions, &mut rows, &draws, weights);
@@ -162,9 +180,14 @@ impl Decoder {
             }
             hidden = self.decode(&tokens, &mut cache)?;
         }
-        if let Some(sums) = sums_on_gpu {
+        if let Some(sums) = features_on_gpu {
             for (completion, sum) in completions.iter_mut().zip(sums.to_vec2()?) {
                 completion.feature_sum = sum;
+            }
+        }
+        if let Some(sums) = hidden_on_gpu {
+            for (completion, sum) in completions.iter_mut().zip(sums.to_vec2()?) {
+                completion.hidden_sum = sum;
             }
         }
         let mut sampled: Vec<_> =
@@ -311,20 +334,39 @@ impl Decoder {
     }
 }
 
-/// Adds features (rows, hidden) to the sums of all completions, on the GPU; those of finished rows
-/// count nothing.
+/// Adds hidden states (rows, hidden) to the sums of the completions that continue.
+fn add_hidden(completions: &mut [Completion], hidden: &Tensor, rows: &[Row]) -> Result<()> {
+    let (_, width) = hidden.dims2()?;
+    let hidden: Vec<f32> = hidden.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    for (row, hidden) in rows.iter().zip(hidden.chunks_exact(width)) {
+        if !row.finished {
+            let sum = &mut completions[row.index].hidden_sum;
+            sum.iter_mut().zip(hidden).for_each(|(sum, hidden)| *sum += hidden);
+        }
+    }
+    Ok(())
+}
+
+/// Adds `values` (rows, hidden), each row times its `weight`, to the sums of all completions, on the
+/// GPU; those of finished rows count nothing.
 fn add_on_gpu(
-    sums: &Tensor,
-    phi: &Tensor,
+    sums: &mut Option<Tensor>,
+    completions: usize,
+    values: &Tensor,
     rows: &[Row],
-    entropies: &[f32],
-    weights: TokenWeights,
+    weight: impl Fn(usize) -> f32,
 ) -> Result<()> {
+    let values = values.to_dtype(DType::F32)?.contiguous()?;
+    let shape = (completions, values.dim(1)?);
+    let sums = match sums {
+        Some(sums) => sums,
+        None => sums.insert(Tensor::zeros(shape, DType::F32, values.device())?),
+    };
     let index: Vec<u32> = rows.iter().map(|row| row.index as u32).collect();
-    let alpha: Vec<f32> = rows
+    let weights: Vec<f32> = rows
         .iter()
-        .zip(entropies)
-        .map(|(row, &entropy)| if row.finished { 0.0 } else { weights.alpha(entropy) })
+        .enumerate()
+        .map(|(number, row)| if row.finished { 0.0 } else { weight(number) })
         .collect();
-    Ok(add_features(sums, phi, &index, &alpha)?)
+    Ok(add_features(sums, &values, &index, &weights)?)
 }

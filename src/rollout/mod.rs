@@ -72,6 +72,15 @@ pub struct Feature(pub Vec<f32>);
 #[derive(Component, Clone, Debug)]
 pub struct Cosines(pub CosineMatrix);
 
+/// Mean over the response of the final hidden states that its tokens were drawn from, length d.
+/// Added by the features stage where a method asks for it ([`crate::stages::HiddenDemand`]).
+#[derive(Component, Clone, Debug)]
+pub struct HiddenMean(pub Vec<f32>);
+
+/// Cosines between the group's [`HiddenMean`]s (m, m). Added to the group beside these.
+#[derive(Component, Clone, Debug)]
+pub struct HiddenCosines(pub CosineMatrix);
+
 /// Cosines between the gradients over all parameters (m, m). Added to some groups by the features
 /// stage, on the schedule of [`crate::experiment::FidelityConfig`].
 #[derive(Component, Clone, Debug)]

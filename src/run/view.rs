@@ -84,25 +84,38 @@ pub enum CosineKind {
     Semantic,
     /// Gradients with respect to all parameters.
     Parameter,
+    /// Means over the response of the policy's final hidden states.
+    Hidden,
 }
 
 impl CosineKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Feature, Self::Semantic, Self::Parameter];
+    pub const ALL: [Self; 4] = [Self::Feature, Self::Semantic, Self::Parameter, Self::Hidden];
 
-    /// Its name, in files and in the window.
+    /// Its name in the window.
     pub fn name(self) -> &'static str {
         match self {
             Self::Feature => "feature",
             Self::Semantic => "semantic",
             Self::Parameter => "parameter",
+            Self::Hidden => "hidden",
+        }
+    }
+
+    /// What its tensors in `geometry/step_NNNNNN.safetensors` are called, before the group's number.
+    pub fn tensor(self) -> &'static str {
+        match self {
+            Self::Feature => "cosine",
+            Self::Semantic => "semantic",
+            Self::Parameter => "gradient",
+            Self::Hidden => "hidden",
         }
     }
 }
 
 /// The cosines of a group by their kind, each row-major (m, m); empty where there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GroupCosines([Vec<f32>; 3]);
+pub struct GroupCosines([Vec<f32>; 4]);
 
 impl Index<CosineKind> for GroupCosines {
     type Output = Vec<f32>;

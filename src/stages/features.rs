@@ -6,11 +6,16 @@
 //! them, and otherwise the steps in which something is recorded of them. In other steps sampling
 //! leaves them out and rollouts have no [`Feature`] and no `Novelty`, groups no [`Cosines`], and
 //! `metrics.jsonl` no geometry.
+//!
+//! Where a method asks for them ([`HiddenDemand`]), the means of the final hidden states are there
+//! too, summed while sampling like the features.
 
 use super::{ActiveExperiment, StageSystems, StepCounter, TrainStep};
 use crate::experiment::Experiment;
 use crate::geometry::{CosineMatrix, TokenWeights};
-use crate::rollout::{Cosines, Feature, PromptGroup, Response, Rollouts};
+use crate::rollout::{
+    Cosines, Feature, HiddenCosines, HiddenMean, PromptGroup, Response, Rollouts,
+};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 
@@ -19,10 +24,17 @@ pub struct FeaturesPlugin;
 
 impl Plugin for FeaturesPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<FeatureDemand>().init_resource::<FeatureWeights>().add_systems(
-            TrainStep,
-            compute_features.run_if(features_are_wanted).in_set(StageSystems::Features),
-        );
+        app.init_resource::<FeatureDemand>()
+            .init_resource::<FeatureWeights>()
+            .init_resource::<HiddenDemand>()
+            .add_systems(
+                TrainStep,
+                (
+                    compute_features.run_if(features_are_wanted),
+                    compute_hidden_means.run_if(hidden_means_are_wanted),
+                )
+                    .in_set(StageSystems::Features),
+            );
     }
 }
 
@@ -51,6 +63,36 @@ impl FeatureDemand {
 /// How tokens are weighed in [`Feature`]; the sample stage sums by the same weights.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeatureWeights(pub TokenWeights);
+
+/// Whether every step has the means of the final hidden states, [`HiddenMean`].
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HiddenDemand(pub bool);
+
+fn hidden_means_are_wanted(demand: Res<HiddenDemand>) -> bool {
+    demand.0
+}
+
+/// Adds [`HiddenMean`] to every rollout and [`HiddenCosines`] to every group.
+fn compute_hidden_means(
+    mut commands: Commands,
+    groups: Query<(Entity, &Rollouts), With<PromptGroup>>,
+    responses: Query<&Response>,
+) -> Result {
+    for (group, rollouts) in groups {
+        let mut means = Vec::new();
+        let mut dim = 0;
+        for rollout in rollouts.iter() {
+            let response = &responses.get(rollout)?.0;
+            let tokens = response.ids.len().max(1) as f32;
+            let mean: Vec<f32> = response.hidden_sum.iter().map(|sum| sum / tokens).collect();
+            dim = mean.len();
+            means.extend_from_slice(&mean);
+            commands.entity(rollout).insert(HiddenMean(mean));
+        }
+        commands.entity(group).insert(HiddenCosines(CosineMatrix::from_features(&means, dim)?));
+    }
+    Ok(())
+}
 
 /// Run condition: the running step has features.
 pub fn features_are_wanted(

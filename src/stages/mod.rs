@@ -30,7 +30,8 @@ pub use curriculum::{Curriculum, CurriculumPlugin};
 pub use dynamic::DynamicSamplingPlugin;
 pub use evaluate::{EvaluatePlugin, Evaluations, Suites};
 pub use features::{
-    FeatureDemand, FeatureWeights, FeaturesPlugin, compute_features, features_are_wanted,
+    FeatureDemand, FeatureWeights, FeaturesPlugin, HiddenDemand, compute_features,
+    features_are_wanted,
 };
 pub use fidelity::{FidelityPlugin, measure_fidelity};
 pub use geometry::{GeometryPlugin, measure_geometry};
@@ -69,7 +70,9 @@ impl Plugin for PipelinePlugin {
         app.init_resource::<StepCounter>()
             .init_resource::<StepMetrics>()
             .init_resource::<StageClock>();
-        app.init_resource::<FeatureDemand>().declare_metrics(clock::METRICS);
+        app.init_resource::<FeatureDemand>()
+            .init_resource::<HiddenDemand>()
+            .declare_metrics(clock::METRICS);
         app.configure_sets(
             TrainStep,
             (StageSystems::Record, Boundary::AfterLast, SinkSystems).chain(),

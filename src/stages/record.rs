@@ -13,8 +13,8 @@ use crate::metrics::{MetricRow, metrics};
 use crate::model::TextTokenizer;
 use crate::rollout::{
     Advantage, CompletionText, Cosines, Feature, Geometry, GradientCosines, GroupProblem, Groups,
-    Judged, Novelty, PromptGroup, Response, Reward, RewardParts, Rollouts, SemanticCosines,
-    ShapedReward, TokenParts, TokenUpdate,
+    HiddenCosines, Judged, Novelty, PromptGroup, Response, Reward, RewardParts, Rollouts,
+    SemanticCosines, ShapedReward, TokenParts, TokenUpdate,
 };
 use crate::run::{
     CosineKind, Event, EventKind, GroupCosines, GroupTokens, GroupView, RolloutRecord, RolloutView,
@@ -190,6 +190,7 @@ type GroupOutcome<'a> = (
     Option<&'a Cosines>,
     Option<&'a SemanticCosines>,
     Option<&'a GradientCosines>,
+    Option<&'a HiddenCosines>,
     Option<&'a Geometry>,
     Option<&'a TokenParts>,
 );
@@ -224,7 +225,9 @@ fn record_step(
     let mut tensors = Vec::new();
     let mut features: Vec<f32> = Vec::new();
     let mut geometries = Vec::new();
-    for (group, problem, members, cosines, semantic, gradients, geometry, parts) in groups.iter() {
+    for (group, problem, members, cosines, semantic, gradients, hidden, geometry, parts) in
+        groups.iter()
+    {
         let mut views = Vec::with_capacity(members.len());
         for member in members.iter() {
             let outcome = rollouts.get(member)?;
@@ -249,8 +252,9 @@ fn record_step(
         recorded[CosineKind::Feature] = values(cosines.map(|cosines| &cosines.0));
         recorded[CosineKind::Semantic] = values(semantic.map(|cosines| &cosines.0));
         recorded[CosineKind::Parameter] = values(gradients.map(|cosines| &cosines.0));
+        recorded[CosineKind::Hidden] = values(hidden.map(|cosines| &cosines.0));
         for kind in CosineKind::ALL.into_iter().filter(|&kind| !recorded[kind].is_empty()) {
-            let name = format!("{}.{}", kind.name(), group.0);
+            let name = format!("{}.{}", kind.tensor(), group.0);
             tensors.push((name, vec![members.len(); 2], recorded[kind].clone()));
         }
         view.groups.push(GroupView {

@@ -14,11 +14,11 @@
 use super::dynamic::SampledGroups;
 use super::step_metrics::{DeclareMetrics, mean};
 use super::{
-    ActiveExperiment, ActiveTask, Curriculum, FeatureDemand, FeatureWeights, Monitor, Policy,
-    SampleRound, StageSystems, StepCounter, StepMetrics, TrainStep,
+    ActiveExperiment, ActiveTask, Curriculum, FeatureDemand, FeatureWeights, HiddenDemand, Monitor,
+    Policy, SampleRound, StageSystems, StepCounter, StepMetrics, TrainStep,
 };
 use crate::metrics::metrics;
-use crate::model::{PromptRequest, Sampling, SamplingMemory, StreamKey, Tracing};
+use crate::model::{PromptRequest, Recording, Sampling, SamplingMemory, StreamKey};
 use crate::register_live_setting;
 use crate::rollout::{
     CompletionText, ForwardTrace, GroupProblem, Groups, InGroup, PromptGroup, PromptTokens,
@@ -126,6 +126,7 @@ pub fn sample_completions(
     weights: Res<FeatureWeights>,
     step: Res<StepCounter>,
     demand: Res<FeatureDemand>,
+    hidden: Res<HiddenDemand>,
     memory: Res<SampledIn>,
     monitor: Res<Monitor>,
     mut metrics: ResMut<StepMetrics>,
@@ -153,15 +154,18 @@ pub fn sample_completions(
     let mut sampled = Vec::with_capacity(requests.len() * rollout.group_size);
     let by_wave = groups.chunks(at_a_time).zip(requests.chunks(at_a_time));
     for (wave, (of_wave, requests)) in by_wave.enumerate() {
-        let prompts =
-            of_wave.iter().take_while(|(_, group, _)| (group.0 as usize) < traced).count();
+        let recording = Recording {
+            features,
+            hidden: hidden.0,
+            traced: of_wave.iter().take_while(|(_, group, _)| (group.0 as usize) < traced).count(),
+            memory: &memory.0,
+        };
         let waves = groups.len().div_ceil(at_a_time) as f32;
-        sampled.extend(policy.0.frozen.sample_traced(
+        sampled.extend(policy.0.frozen.sample_recorded(
             requests,
             rollout.group_size,
             &sampling,
-            features,
-            Tracing { prompts, memory: &memory.0 },
+            &recording,
             |done| {
                 monitor.report(Stage::Sample, &mut last, (wave as f32 + done) / waves);
             },

@@ -105,6 +105,9 @@ pub(super) fn settle_sources(experiment: &mut Experiment, model_is_here: bool) -
             }
         }
     }
+    if experiment.method.needs_encoder() {
+        experiment.record.encoder.get_or_insert_default();
+    }
     for encoder in experiment.encoders_mut() {
         match encoder {
             EncoderSource::Policy => {}

@@ -102,8 +102,8 @@ impl ColorScale {
 /// The round ranges that cosines of directions are fitted to: 0 stays neutral.
 const RANGES: [f32; 4] = [0.1, 0.25, 0.5, 1.0];
 
-/// What the colours of cosines stand for at `step`. Embeddings are all alike, so that theirs are
-/// told apart from the lowest one on.
+/// What the colours of cosines stand for at `step`. Embeddings are all alike, and so are hidden
+/// states, so that theirs are told apart from the lowest one on.
 pub(crate) fn cosine_scale(
     step: &StepView,
     compared: CosineKind,
@@ -115,7 +115,7 @@ pub(crate) fn cosine_scale(
     }
     let cosines = || step.groups.iter().flat_map(|group| group.pair_cosines(compared));
     let Some(range) = ColorScale::of(cosines()) else { return full };
-    if compared == CosineKind::Semantic && range.low >= 0.0 {
+    if matches!(compared, CosineKind::Semantic | CosineKind::Hidden) && range.low >= 0.0 {
         return ColorScale { low: 2.0f32.mul_add(range.low, -range.high), high: range.high };
     }
     let largest = cosines()

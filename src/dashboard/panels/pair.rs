@@ -312,6 +312,12 @@ fn meaning(compared: CosineKind) -> Meaning<'static> {
              log-probability over all parameters: what the gradient directions stand in for.",
             "geometry/ as gradient",
         ),
+        CosineKind::Hidden => (
+            "Cosine of hidden states",
+            "h_i · h_j / (|h_i| |h_j|) from −1 to +1, where h is the mean of the policy's final \
+             hidden states over a completion: +1 where both are alike to the policy.",
+            "geometry/ as hidden",
+        ),
     };
     Meaning { name, help, unit: "", better: Better::Neither, place }
 }

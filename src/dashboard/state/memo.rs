@@ -11,7 +11,7 @@ use crate::run::{CosineKind, RunSnapshot, StepView};
 use std::sync::Arc;
 
 /// What colours stand for: those of each kind of cosine, and those of novelties.
-pub(crate) type Scales = ([ColorScale; 3], ColorScale);
+pub(crate) type Scales = ([ColorScale; 4], ColorScale);
 
 /// A group of a step, what its cosines compare, and the order of its rows.
 type GeometryKey = (Same<StepView>, usize, CosineKind, Order);

@@ -131,7 +131,7 @@ impl State {
     fn scales(&mut self) -> Scales {
         match &self.cursor.shown {
             Some(view) => self.memo.scales(view, self.choices.color_range),
-            None => ([ColorScale::around_zero(1.0); 3], ColorScale { low: 0.0, high: 1.0 }),
+            None => ([ColorScale::around_zero(1.0); 4], ColorScale { low: 0.0, high: 1.0 }),
         }
     }
 

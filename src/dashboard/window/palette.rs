@@ -124,6 +124,7 @@ fn actions(state: &State, dock: &Dock) -> Vec<(String, Action)> {
         ("Compare features (gradient directions)", CosineKind::Feature),
         ("Compare embeddings (semantic)", CosineKind::Semantic),
         ("Compare parameter gradients", CosineKind::Parameter),
+        ("Compare hidden states", CosineKind::Hidden),
     ] {
         if state.has(compared) {
             actions.push((name.to_owned(), Action::Compare(compared)));

@@ -99,7 +99,9 @@ pub struct Experiment {
 impl Experiment {
     /// The sentence encoder that the method or the record asks for.
     pub fn encoder(&self) -> Option<&EncoderSource> {
-        self.method.encoder().or(self.record.encoder.as_ref())
+        static OTHERWISE: EncoderSource = EncoderSource::Policy;
+        let named = self.method.encoder().or(self.record.encoder.as_ref());
+        named.or_else(|| self.method.needs_encoder().then_some(&OTHERWISE))
     }
 
     /// Every place in which it names a sentence encoder.

@@ -36,6 +36,6 @@ pub use recompute::LayerInputs;
 pub(super) use rope::Rope;
 pub use rope::RopeScaling;
 pub use spec::{DecoderSpec, NormPlacement, QkNorm, Sliding};
-pub(super) use trace::{Drawn, TraceRecords};
-pub use trace::{Trace, Tracing};
+pub use trace::Trace;
+pub(super) use trace::{Drawn, TraceRecords, Tracing};
 pub(super) use weight::LowRank;

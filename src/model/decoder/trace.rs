@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Which completions are to be traced, and the memory of sampling.
 #[derive(Clone, Copy, Debug)]
-pub struct Tracing<'a> {
+pub(in crate::model) struct Tracing<'a> {
     /// Of how many of the prompts, from the first on.
     pub prompts: usize,
     /// Where keys, values and traces are.

@@ -67,7 +67,7 @@ impl RunDir {
         for group in groups {
             let (number, m) = (group.group, group.rollouts.len());
             let tensor = |kind: CosineKind| {
-                let names = std::iter::once(kind.name()).chain(older_name(kind));
+                let names = std::iter::once(kind.tensor()).chain(other_name(kind));
                 names
                     .map(|name| format!("{name}.{number}"))
                     .find_map(|name| Some((tensors.tensor(&name).ok()?, name)))
@@ -214,12 +214,12 @@ impl RunDir {
     }
 }
 
-/// What runs of older versions call the cosines of a kind, where they call them otherwise.
-fn older_name(kind: CosineKind) -> Option<&'static str> {
+/// What runs of some earlier versions call the cosines of a kind, where they call them otherwise.
+fn other_name(kind: CosineKind) -> Option<&'static str> {
     match kind {
-        CosineKind::Feature => Some("cosine"),
-        CosineKind::Semantic => None,
-        CosineKind::Parameter => Some("gradient"),
+        CosineKind::Feature => Some("feature"),
+        CosineKind::Parameter => Some("parameter"),
+        CosineKind::Semantic | CosineKind::Hidden => None,
     }
 }
 
@@ -316,8 +316,7 @@ mod tests {
         records[2].rollout.novelty = f32::NAN;
         run.write_rollouts(12, &records).unwrap();
         let matrix = vec![1.0, -0.25, -0.25, 1.0];
-        run.write_geometry(12, vec![("feature.0".to_string(), vec![2, 2], matrix.clone())])
-            .unwrap();
+        run.write_geometry(12, vec![("cosine.0".to_string(), vec![2, 2], matrix.clone())]).unwrap();
         assert_eq!(run.recorded_steps().unwrap(), [12]);
         let view = run.read_step(12).unwrap().unwrap();
         assert_eq!((view.step, view.groups.len()), (12, 2));
@@ -344,19 +343,21 @@ mod tests {
     }
 
     #[test]
-    fn cosines_of_older_versions_have_other_names() {
+    fn cosines_are_read_by_their_names_and_by_those_of_some_earlier_versions() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create(parent.path(), &experiment()).unwrap();
-        run.write_rollouts(3, &[record(0, 0)]).unwrap();
         let tensor = |name: &str, value: f32| (format!("{name}.0"), vec![1, 1], vec![value]);
-        run.write_geometry(
-            3,
-            vec![tensor("cosine", 0.5), tensor("semantic", 0.25), tensor("gradient", 0.125)],
-        )
-        .unwrap();
-        let view = run.read_step(3).unwrap().unwrap();
-        let read = CosineKind::ALL.map(|kind| view.groups[0].cosines[kind].clone());
-        assert_eq!(read, [[0.5], [0.25], [0.125]]);
+        let names = ["cosine", "semantic", "gradient", "hidden"];
+        let others = ["feature", "semantic", "parameter", "hidden"];
+        for (step, names) in [(3, names), (4, others)] {
+            run.write_rollouts(step, &[record(0, 0)]).unwrap();
+            let values = names.into_iter().zip([0.5, 0.25, 0.125, 0.75]);
+            let tensors = values.map(|(name, value)| tensor(name, value)).collect();
+            run.write_geometry(step, tensors).unwrap();
+            let view = run.read_step(step).unwrap().unwrap();
+            let read = CosineKind::ALL.map(|kind| view.groups[0].cosines[kind].clone());
+            assert_eq!(read, [[0.5], [0.25], [0.125], [0.75]]);
+        }
     }
 
     #[test]
@@ -373,7 +374,7 @@ mod tests {
         assert!(refused(1).contains("step_000001.jsonl"), "{}", refused(1));
 
         run.write_rollouts(2, &[record(0, 0), record(0, 1)]).unwrap();
-        run.write_geometry(2, vec![("feature.0".to_string(), vec![3, 3], vec![0.0; 9])]).unwrap();
+        run.write_geometry(2, vec![("cosine.0".to_string(), vec![3, 3], vec![0.0; 9])]).unwrap();
         assert!(refused(2).contains("for 2 rollouts it must be F32 [2, 2]"), "{}", refused(2));
         fs::write(run.path().join("geometry/step_000002.safetensors"), "not a tensor").unwrap();
         assert!(refused(2).starts_with("geometry/step_000002.safetensors: "), "{}", refused(2));
@@ -389,13 +390,10 @@ mod tests {
         let lines: Vec<Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[1]["text"], "b");
-        run.write_geometry(
-            7,
-            vec![("feature.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])],
-        )
-        .unwrap();
+        run.write_geometry(7, vec![("cosine.0".to_string(), vec![2, 2], vec![1.0, 0.5, 0.5, 1.0])])
+            .unwrap();
         let path = run.path().join("geometry/step_000007.safetensors");
         let read = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
-        assert_eq!(read["feature.0"].to_vec2::<f32>().unwrap(), [[1.0, 0.5], [0.5, 1.0]]);
+        assert_eq!(read["cosine.0"].to_vec2::<f32>().unwrap(), [[1.0, 0.5], [0.5, 1.0]]);
     }
 }

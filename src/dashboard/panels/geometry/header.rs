@@ -16,7 +16,8 @@ pub(super) fn show(
     (number, groups): (u32, usize),
     side_by_side: &mut bool,
 ) {
-    let has_choice = state.has(CosineKind::Semantic) || state.has(CosineKind::Parameter);
+    let has_choice =
+        CosineKind::ALL.into_iter().any(|kind| kind != CosineKind::Feature && state.has(kind));
     let width = ui.available_width();
     if width < if has_choice { 600.0 } else { 380.0 } {
         // The choices alone, in as many lines as they need.
@@ -31,6 +32,7 @@ pub(super) fn show(
             CosineKind::Feature => "Cosines between features",
             CosineKind::Semantic => "Cosines between embeddings",
             CosineKind::Parameter => "Cosines between parameter gradients",
+            CosineKind::Hidden => "Cosines between hidden states",
         };
         title(ui, theme, text).on_hover_text(
             "Rows and columns are the group's completions; a cell is the cosine of two of them",
@@ -53,32 +55,31 @@ fn choices(
 ) {
     ui.spacing_mut().item_spacing.x = 2.0;
     if has_choice {
-        let gradient = "Cosines between features, the gradient directions at the last layer: \
-                        whether completions push the policy the same way";
-        ui.selectable_value(
-            &mut state.choices.comparison,
-            CosineKind::Feature,
-            CosineKind::Feature.name(),
-        )
-        .on_hover_text(gradient);
-        if state.has(CosineKind::Semantic) {
-            let semantic = "Cosines between sentence embeddings: whether completions say the same";
-            ui.selectable_value(
-                &mut state.choices.comparison,
+        for (kind, help) in [
+            (
+                CosineKind::Feature,
+                "Cosines between features, the gradient directions at the last layer: whether \
+                 completions push the policy the same way",
+            ),
+            (
                 CosineKind::Semantic,
-                CosineKind::Semantic.name(),
-            )
-            .on_hover_text(semantic);
-        }
-        if state.has(CosineKind::Parameter) {
-            let truth = "Cosines between gradients with respect to all parameters: what the \
-                         features stand in for";
-            ui.selectable_value(
-                &mut state.choices.comparison,
+                "Cosines between sentence embeddings: whether completions say the same",
+            ),
+            (
                 CosineKind::Parameter,
-                CosineKind::Parameter.name(),
-            )
-            .on_hover_text(truth);
+                "Cosines between gradients with respect to all parameters: what the features \
+                 stand in for",
+            ),
+            (
+                CosineKind::Hidden,
+                "Cosines between means of the policy's final hidden states: whether completions \
+                 are alike to the policy",
+            ),
+        ] {
+            if kind == CosineKind::Feature || state.has(kind) {
+                ui.selectable_value(&mut state.choices.comparison, kind, kind.name())
+                    .on_hover_text(help);
+            }
         }
         ui.toggle_value(side_by_side, "all")
             .on_hover_text("Everything that can be compared, side by side with one order");

@@ -202,7 +202,7 @@ struct Shown<'a> {
     /// What the shown cosines compare.
     compared: CosineKind,
     /// What the colours of every kind of cosine stand for.
-    cosine_scales: [ColorScale; 3],
+    cosine_scales: [ColorScale; 4],
     novelty_scale: ColorScale,
     /// The group's place in the step.
     place: usize,

@@ -48,6 +48,10 @@ pub(super) fn show(
         CosineKind::Feature => of_group("Mean cosine", &metrics::GEOMETRY_COSINE_MEAN),
         CosineKind::Semantic => of_group("Mean cosine", &metrics::SEMANTIC_COSINE_MEAN),
         CosineKind::Parameter => truth,
+        CosineKind::Hidden => Meaning {
+            help: "Mean cosine between the mean hidden states of this group's completions.",
+            ..truth
+        },
     };
     quantity::row(ui, theme, mean, &format::signed(geometry.mean, 3));
     let negative = of_group("Negative pairs", &metrics::GEOMETRY_NEGATIVE_RATIO);
