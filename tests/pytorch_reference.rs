@@ -1,5 +1,5 @@
-//! Geometry agrees with PyTorch's float64 results, advantages and losses with those of TRL's own
-//! code. `fixtures/generate.py` says how they were made.
+//! Geometry agrees with PyTorch's float64 results, advantages and losses with those of TRL's and
+//! verl's own code. `fixtures/generate.py` says how they were made.
 //!
 //! Largest absolute differences measured: cosines, unit features and statistics 9e-8, novelty 5e-8,
 //! shaped rewards and advantages 4e-7; centred rewards 5e-8; losses 2e-9 in `f64` and 5e-8 in
@@ -271,7 +271,7 @@ fn evaluate(
 }
 
 #[test]
-fn losses_and_their_gradients_are_those_of_trl() {
+fn losses_and_their_gradients_are_those_of_trl_and_verl() {
     let trl = trl();
     for case in &trl.cases {
         let batch = trl.batch(&case.batch);

@@ -575,6 +575,7 @@ fn two_epochs_of_two_mini_batches_are_what_a_step_by_step_computation_gives() {
                         Loss::DrGrpo => 1.0 / (part.len() * NEW_TOKENS) as f64,
                         Loss::Dapo | Loss::Cispo => 2.0 / all_tokens as f64,
                         Loss::Bnpo => 1.0 / tokens,
+                        other => panic!("{other:?} is not computed by hand here"),
                     };
                     kl_sum += f64::from(kl.sum_all().unwrap().to_scalar::<f32>().unwrap());
                     clipped += cut;

@@ -23,8 +23,16 @@
 //! | `Bnpo` | `rho` | the same | `1 / tokens of the mini-batch` | TRL's `bnpo` |
 //! | `Cispo` | `rho` | `min(r, 1 + clip_high) A l`, the minimum a constant | as `Dapo` | CISPO, MiniMax-M1, arXiv 2506.13585 |
 //!
-//! These are the losses of TRL 1.16 (`loss_type`), and `tests/pytorch_reference.rs` compares values
-//! and gradients with TRL's own code. What differs in name or meaning:
+//! | `Sapo` | `rho` | `(4 / tau) sigmoid(tau (r - 1)) A`, tau 1 where A > 0, and else 1.05 | as `Grpo` | SAPO, arXiv 2511.20347 |
+//! | `DppoTv` | `rho` | `min(r, 20) A l`, the minimum a constant; none where `p - p_old > clip_high` and A > 0, or `p - p_old < -clip_low` and A < 0 | as `Dapo` | DPPO, arXiv 2602.04879 |
+//! | `DppoKl` | `rho` | the same; none where the KL divergence of "this token or another one" is above `clip_high` and p has risen and A > 0, or above `clip_low` and p has fallen and A < 0 | as `Dapo` | the same |
+//! | `Vespo` | `w = exp(sum over the response of (l - l_old))` | `phi(w) A l`, phi a constant: `exp(lambda) w^k exp(-lambda w)`; k 2, lambda 3 where A >= 0, and else k 3, lambda 2 | as `Dapo` | VESPO, arXiv 2602.10693 |
+//! | `Gmpo` | `rho` | `A exp(mean over the response of clip(l - l_old))`, clipped above `clip_high` where A > 0 and below `-clip_low` where A < 0 | as `Grpo` | GMPO, arXiv 2507.20673 |
+//! | `Luspo` | as `Gspo` | as `Gspo` | `1 / responses` | LUSPO, arXiv 2602.05261 |
+//!
+//! `Grpo` to `Cispo`, `Sapo`, `Vespo` and `Luspo` are losses of TRL 1.16 (`loss_type`), the others of
+//! verl 0.9 (`loss_mode`), and `tests/pytorch_reference.rs` compares values
+//! and gradients with their own code. What differs in name or meaning:
 //!
 //! * TRL writes GSPO as `grpo` with `importance_sampling_level="sequence"`; `Grpo` with
 //!   `ratio: Sequence` is understood too. Useful clip ranges of GSPO are narrow, about 3e-4.

@@ -5,7 +5,20 @@ use crate::error::Result;
 use candle_core::{Device, Tensor, Var};
 use proptest::prelude::*;
 
-const ALL: [Loss; 6] = [Loss::Grpo, Loss::DrGrpo, Loss::Dapo, Loss::Bnpo, Loss::Gspo, Loss::Cispo];
+pub(super) const ALL: [Loss; 12] = [
+    Loss::Grpo,
+    Loss::DrGrpo,
+    Loss::Dapo,
+    Loss::Bnpo,
+    Loss::Gspo,
+    Loss::Cispo,
+    Loss::Sapo,
+    Loss::DppoTv,
+    Loss::DppoKl,
+    Loss::Vespo,
+    Loss::Gmpo,
+    Loss::Luspo,
+];
 
 /// The step of central differences in `f64`.
 const STEP: f64 = 1e-6;
@@ -173,9 +186,9 @@ fn gradients_of_every_loss_agree_with_finite_differences() {
                     };
                     let by_logprob = difference(&|values, by| {
                         values.logprob += by;
-                        // CISPO's ratio is a constant: what moves with the log-probability leaves
+                        // The ratio is a constant there: what moves with the log-probability leaves
                         // it alone.
-                        if loss == Loss::Cispo {
+                        if matches!(loss, Loss::Cispo | Loss::DppoTv | Loss::DppoKl | Loss::Vespo) {
                             values.old += by;
                         }
                     });

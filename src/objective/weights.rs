@@ -18,6 +18,18 @@ pub enum Loss {
     Gspo,
     /// `Dapo` with the log-probability weighed by the capped ratio: no token loses its gradient.
     Cispo,
+    /// `Grpo` with a smooth gate in place of clipping.
+    Sapo,
+    /// `Dapo` without the tokens whose probability has moved too far already.
+    DppoTv,
+    /// The same by the divergence of the token's probability.
+    DppoKl,
+    /// `Dapo` with the log-probability weighed by a function of the whole response's ratio.
+    Vespo,
+    /// The geometric mean of a response's clipped ratios.
+    Gmpo,
+    /// `Gspo` times the response's length: no bias towards short responses.
+    Luspo,
 }
 
 /// What the probability ratio between the policy and the sampling policy is taken over.
@@ -101,8 +113,17 @@ impl Loss {
     /// The ratio that the loss is defined with.
     pub fn ratio(self) -> RatioLevel {
         match self {
-            Self::Gspo => RatioLevel::Sequence,
-            Self::Grpo | Self::DrGrpo | Self::Dapo | Self::Bnpo | Self::Cispo => RatioLevel::Token,
+            Self::Gspo | Self::Luspo => RatioLevel::Sequence,
+            Self::Grpo
+            | Self::DrGrpo
+            | Self::Dapo
+            | Self::Bnpo
+            | Self::Cispo
+            | Self::Sapo
+            | Self::DppoTv
+            | Self::DppoKl
+            | Self::Vespo
+            | Self::Gmpo => RatioLevel::Token,
         }
     }
 
@@ -110,9 +131,12 @@ impl Loss {
     pub(super) fn token_weight(self, length: usize, totals: &BatchTotals) -> f64 {
         let responses = totals.responses as f64;
         1.0 / match self {
-            Self::Grpo | Self::Gspo => responses * length as f64,
+            Self::Grpo | Self::Gspo | Self::Sapo | Self::Gmpo => responses * length as f64,
             Self::DrGrpo => responses * totals.response_limit as f64,
-            Self::Dapo | Self::Cispo => totals.mean_tokens,
+            Self::Dapo | Self::Cispo | Self::DppoTv | Self::DppoKl | Self::Vespo => {
+                totals.mean_tokens
+            }
+            Self::Luspo => responses,
             Self::Bnpo => totals.tokens as f64,
         }
     }
@@ -144,6 +168,12 @@ mod tests {
             (Loss::Dapo, 0.0625),
             (Loss::Cispo, 0.0625),
             (Loss::Bnpo, 0.1),
+            (Loss::Sapo, 0.125),
+            (Loss::DppoTv, 0.0625),
+            (Loss::DppoKl, 0.0625),
+            (Loss::Vespo, 0.0625),
+            (Loss::Gmpo, 0.125),
+            (Loss::Luspo, 0.25),
         ] {
             assert_eq!(loss.token_weight(2, &totals), weight, "{loss:?}");
         }

@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectiveConfig {
-    /// Surrogate and weights of tokens: `Grpo`, `DrGrpo`, `Dapo`, `Bnpo`, `Gspo` or `Cispo`.
-    /// [`crate::objective`] has the table.
+    /// Surrogate and weights of tokens: `Grpo`, `DrGrpo`, `Dapo`, `Bnpo`, `Gspo`, `Cispo`, `Sapo`,
+    /// `DppoTv`, `DppoKl`, `Vespo`, `Gmpo` or `Luspo`. [`crate::objective`] has the table.
     pub loss: Loss,
-    /// The ratio is clipped below 1 - `clip_low`. No effect on `Cispo`.
+    /// The ratio is clipped below 1 - `clip_low`. No effect on `Cispo`, `Sapo` and `Vespo`. For
+    /// `Gmpo` the log-ratio is clipped below -`clip_low`, for `DppoTv` and `DppoKl` this is how far
+    /// a token's probability may fall.
     pub clip_low: f64,
-    /// The ratio is clipped above 1 + `clip_high`. For `Gspo` both are usually about 3e-4.
+    /// The same above: 1 + `clip_high`. For `Gspo` and `Luspo` both are usually about 3e-4, for
+    /// `Gmpo` 0.4.
     pub clip_high: f64,
     /// Whether the ratio is each token's own or the whole response's. Left out, the one that the
     /// loss is defined with: `Sequence` for `Gspo`, `Token` for the others. `Grpo` with `Sequence`
@@ -108,10 +111,23 @@ impl ObjectiveConfig {
 
     pub(super) fn validate(&self, rollout: &RolloutConfig) -> Result<()> {
         match (self.loss, self.ratio) {
-            (Loss::Gspo, Some(RatioLevel::Token)) => {
-                let problem = "is Token, but the loss Gspo is defined by the ratio of a whole \
-                               response; leave `ratio` out or set it to Sequence, or choose the \
-                               loss Grpo";
+            (Loss::Gspo | Loss::Luspo, Some(RatioLevel::Token)) => {
+                let problem = format!(
+                    "is Token, but the loss {:?} is defined by the ratio of a whole response; leave \
+                     `ratio` out or set it to Sequence, or choose the loss Grpo",
+                    self.loss
+                );
+                return Err(Error::field("objective.ratio", problem));
+            }
+            (
+                Loss::Sapo | Loss::DppoTv | Loss::DppoKl | Loss::Vespo | Loss::Gmpo,
+                Some(RatioLevel::Sequence),
+            ) => {
+                let problem = format!(
+                    "is Sequence, but the loss {:?} is defined by the ratios of single tokens; leave \
+                     `ratio` out or set it to Token",
+                    self.loss
+                );
                 return Err(Error::field("objective.ratio", problem));
             }
             (Loss::DrGrpo | Loss::Dapo | Loss::Bnpo | Loss::Cispo, Some(RatioLevel::Sequence)) => {
