@@ -11,8 +11,8 @@ use orthant::geometry::{
     shaped_reward, unit_features,
 };
 use orthant::objective::{
-    AdvantageScale, BatchTotals, KlEstimator, Loss, MicroBatch, Objective, Truncated,
-    group_advantages,
+    AdvantageEstimator, AdvantageScale, BatchTotals, KlEstimator, Loss, MicroBatch, Objective,
+    Truncated, group_advantages,
 };
 use serde::Deserialize;
 
@@ -59,6 +59,7 @@ struct Trl {
     batches: Vec<RolloutBatch>,
     cases: Vec<TrlLoss>,
     scales: Vec<TrlAdvantages>,
+    estimators: Vec<VerlAdvantages>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +95,13 @@ struct TrlLoss {
 #[derive(Deserialize)]
 struct TrlAdvantages {
     scale: AdvantageScale,
+    batch: String,
+    advantages: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct VerlAdvantages {
+    estimator: AdvantageEstimator,
     batch: String,
     advantages: Vec<f64>,
 }
@@ -316,13 +324,31 @@ fn losses_and_their_gradients_are_those_of_trl_and_verl() {
 }
 
 #[test]
+fn estimators_are_those_of_verl() {
+    let trl = trl();
+    assert_eq!(trl.estimators.len(), 6);
+    for case in &trl.estimators {
+        let batch = trl.batch(&case.batch);
+        let rewards: Vec<Vec<f32>> =
+            batch.rewards.chunks(batch.group).map(<[f32]>::to_vec).collect();
+        let lengths: Vec<Vec<usize>> =
+            batch.lengths.chunks(batch.group).map(<[usize]>::to_vec).collect();
+        let found = case.estimator.advantages(AdvantageScale::Unscaled, &rewards, &lengths);
+        let what = format!("{:?} of {}", case.estimator, batch.name);
+        assert_near(&what, &wide(&found.concat()), &case.advantages, 3e-7);
+    }
+}
+
+#[test]
 fn advantages_are_those_of_trl_but_for_the_divisor() {
     let trl = trl();
     for case in &trl.scales {
         let batch = trl.batch(&case.batch);
         let groups: Vec<Vec<f32>> =
             batch.rewards.chunks(batch.group).map(<[f32]>::to_vec).collect();
-        let found: Vec<Vec<f32>> = case.scale.advantages(&groups);
+        let lengths: Vec<Vec<usize>> =
+            batch.lengths.chunks(batch.group).map(<[usize]>::to_vec).collect();
+        let found = AdvantageEstimator::Grpo.advantages(case.scale, &groups, &lengths);
         // TRL divides by the sample deviation + 1e-4, we by the root of the population variance +
         // 1e-6.
         let divisors = |rewards: &[f32]| -> [f64; 2] {

@@ -26,21 +26,94 @@ pub enum AdvantageScale {
     Unscaled,
 }
 
-impl AdvantageScale {
-    /// Advantages of a step's groups: rewards (groups, m) to (groups, m), where groups may differ
-    /// in size.
+/// What a response's reward is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdvantageEstimator {
+    /// The mean of its group.
+    #[default]
+    Grpo,
+    /// The mean of the others of its group (RLOO, arXiv 2402.14740): `m / (m - 1)` times the above.
+    Rloo,
+    /// The mean of its group, in which each response counts by its length (OPO, arXiv 2505.23585):
+    /// the baseline of least variance where a gradient's size grows with the length.
+    Opo,
+    /// The mean of its group, which the difference is divided by (MaxRL, arXiv 2602.02710): for
+    /// rewards x in {0, 1} the estimate of the gradient of log pass rate. A reward r counts as x = (r
+    /// + 1) / 2. 0 in a group whose mean x is not above 0.
+    MaxRl,
+    /// The second best of its group, for the best response alone; the others have 0 (pass@k, arXiv
+    /// 2503.19595). Of equal ones the first is the best.
+    PassAtK,
+}
+
+impl AdvantageEstimator {
+    /// The scale that the estimator is defined with.
+    pub fn scale(self) -> AdvantageScale {
+        match self {
+            Self::Grpo | Self::PassAtK => AdvantageScale::Group,
+            Self::Rloo | Self::Opo | Self::MaxRl => AdvantageScale::Unscaled,
+        }
+    }
+
+    /// Advantages of a step's groups: rewards (groups, m) and lengths in tokens (groups, m) to
+    /// (groups, m), where groups may differ in size.
     ///
     /// All 0 in a group whose rewards are equal; `max - min <= 1e-6 max(1, max |r|)` counts as
     /// equal, because such a spread comes from rounding and must not become a direction of
     /// training.
-    pub fn advantages(self, groups: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let whole = deviation(groups.iter().flatten().copied());
-        let divisor = |group: &[f32]| match self {
-            Self::Group => deviation(group.iter().copied()),
-            Self::Batch => whole,
-            Self::Unscaled => 1.0,
+    pub fn advantages(
+        self,
+        scale: AdvantageScale,
+        rewards: &[Vec<f32>],
+        lengths: &[Vec<usize>],
+    ) -> Vec<Vec<f32>> {
+        let whole = deviation(rewards.iter().flatten().copied());
+        let of_group = |(rewards, lengths): (&Vec<f32>, &Vec<usize>)| {
+            if differ_by_rounding(rewards) {
+                return vec![0.0; rewards.len()];
+            }
+            let divisor = match scale {
+                AdvantageScale::Group => deviation(rewards.iter().copied()),
+                AdvantageScale::Batch => whole,
+                AdvantageScale::Unscaled => 1.0,
+            };
+            let differences = self.differences(rewards, lengths);
+            differences.into_iter().map(|difference| (difference / divisor) as f32).collect()
         };
-        groups.iter().map(|group| centred(group, divisor(group))).collect()
+        rewards.iter().zip(lengths).map(of_group).collect()
+    }
+
+    /// What each response is better by, before it is divided.
+    fn differences(self, rewards: &[f32], lengths: &[usize]) -> Vec<f64> {
+        let wide: Vec<f64> = rewards.iter().copied().map(f64::from).collect();
+        let from = |baseline: f64| wide.iter().map(|r| r - baseline).collect::<Vec<_>>();
+        let mean = mean(wide.iter().copied());
+        match self {
+            Self::Grpo => from(mean),
+            Self::Rloo => {
+                let m = wide.len() as f64;
+                from(mean).into_iter().map(|difference| difference * m / (m - 1.0)).collect()
+            }
+            Self::Opo => {
+                let tokens = lengths.iter().sum::<usize>().max(1) as f64;
+                let sum: f64 = wide.iter().zip(lengths).map(|(r, &n)| r * n as f64).sum();
+                from(sum / tokens)
+            }
+            Self::MaxRl => {
+                let pass_rate = f64::midpoint(mean, 1.0);
+                let scale = if pass_rate > 0.0 { 0.5 / pass_rate } else { 0.0 };
+                from(mean).into_iter().map(|difference| difference * scale).collect()
+            }
+            Self::PassAtK => {
+                let mut order: Vec<usize> = (0..wide.len()).collect();
+                order.sort_by(|&a, &b| wide[b].total_cmp(&wide[a]));
+                let mut differences = vec![0.0; wide.len()];
+                if let [best, second, ..] = order[..] {
+                    differences[best] = wide[best] - wide[second];
+                }
+                differences
+            }
+        }
     }
 }
 
@@ -52,19 +125,19 @@ pub fn is_uniform(rewards: &[f32]) -> bool {
 /// Advantages (m) of one group's rewards (m) by [`AdvantageScale::Group`]:
 /// `(r - mean) / sqrt(population variance + 1e-6)`.
 pub fn group_advantages(rewards: &[f32]) -> Vec<f32> {
-    centred(rewards, deviation(rewards.iter().copied()))
+    if differ_by_rounding(rewards) {
+        return vec![0.0; rewards.len()];
+    }
+    let wide = || rewards.iter().copied().map(f64::from);
+    let (mean, divisor) = (mean(wide()), deviation(rewards.iter().copied()));
+    wide().map(|reward| ((reward - mean) / divisor) as f32).collect()
 }
 
-/// `(r - mean) / divisor`, or all 0 where the rewards differ by rounding only.
-fn centred(rewards: &[f32], divisor: f64) -> Vec<f32> {
+fn differ_by_rounding(rewards: &[f32]) -> bool {
     let wide = || rewards.iter().copied().map(f64::from);
     let (low, high) =
         (wide().fold(f64::INFINITY, f64::min), wide().fold(f64::NEG_INFINITY, f64::max));
-    if high - low <= NOISE * low.abs().max(high.abs()).max(1.0) {
-        return vec![0.0; rewards.len()];
-    }
-    let mean = mean(wide());
-    wide().map(|reward| ((reward - mean) / divisor) as f32).collect()
+    high - low <= NOISE * low.abs().max(high.abs()).max(1.0)
 }
 
 fn deviation(rewards: impl Iterator<Item = f32> + Clone) -> f64 {
@@ -85,6 +158,38 @@ mod tests {
 
     const ALL: [AdvantageScale; 3] =
         [AdvantageScale::Group, AdvantageScale::Batch, AdvantageScale::Unscaled];
+
+    impl AdvantageScale {
+        /// Of [`AdvantageEstimator::Grpo`], which knows no lengths.
+        fn advantages(self, groups: &[Vec<f32>]) -> Vec<Vec<f32>> {
+            let lengths: Vec<Vec<usize>> =
+                groups.iter().map(|group| vec![1; group.len()]).collect();
+            AdvantageEstimator::Grpo.advantages(self, groups, &lengths)
+        }
+    }
+
+    #[test]
+    fn each_estimator_compares_with_what_it_says() {
+        let (rewards, lengths) = ([vec![1.0, -1.0, -1.0, 0.5]], [vec![4, 2, 2, 2]]);
+        let found = |estimator: AdvantageEstimator| {
+            assert_eq!(
+                estimator.advantages(estimator.scale(), &[vec![0.7; 3]], &[vec![1; 3]]),
+                [[0.0; 3]]
+            );
+            let unscaled = AdvantageScale::Unscaled;
+            estimator.advantages(unscaled, &rewards, &lengths).remove(0)
+        };
+        assert_eq!(found(AdvantageEstimator::Grpo), [1.125, -0.875, -0.875, 0.625]);
+        assert_eq!(found(AdvantageEstimator::Rloo), [1.5, -3.5 / 3.0, -3.5 / 3.0, 2.5 / 3.0]);
+        // The baseline is (4 - 2 - 2 + 1) / 10.
+        assert_eq!(found(AdvantageEstimator::Opo), [0.9, -1.1, -1.1, 0.4]);
+        // As x: 1, 0, 0, 3/4, of mean 7/16.
+        assert_eq!(found(AdvantageEstimator::MaxRl), [9.0 / 7.0, -1.0, -1.0, 5.0 / 7.0]);
+        assert_eq!(found(AdvantageEstimator::PassAtK), [0.5, 0.0, 0.0, 0.0]);
+        let group =
+            AdvantageEstimator::PassAtK.advantages(AdvantageScale::Group, &rewards, &lengths);
+        assert!((f64::from(group[0][0]) - 0.5 / (0.796_875f64 + 1e-6).sqrt()).abs() < 1e-6);
+    }
 
     #[test]
     fn half_right_gives_plus_and_minus_one() {

@@ -51,7 +51,7 @@
 //!
 //! | Part | Here |
 //! |---|---|
-//! | `A = (r - mean) / deviation` | [`AdvantageScale`], [`group_advantages`] |
+//! | `A`: by default `(r - mean) / deviation` | [`AdvantageEstimator`], [`AdvantageScale`], [`group_advantages`] |
 //! | weight and ratio | [`Loss`], [`RatioLevel`], [`BatchTotals`], [`Truncated`] |
 //! | what a long response loses | [`Truncated::penalty`] |
 //! | `KL` from `l` and `l_ref` | [`KlEstimator`] |
@@ -70,7 +70,7 @@ mod surrogate;
 mod tests;
 mod weights;
 
-pub use advantage::{AdvantageScale, group_advantages, is_uniform};
+pub use advantage::{AdvantageEstimator, AdvantageScale, group_advantages, is_uniform};
 pub(crate) use kl::MAX_KL_COEFFICIENT;
 pub use kl::{KlEstimator, adapted_kl_coefficient};
 pub use loss::{MicroBatch, MicroLoss, Objective};

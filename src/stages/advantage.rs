@@ -1,6 +1,7 @@
-//! Advantages: A = (r~ - mean of the group) / deviation, from shaped rewards where a method shaped
-//! them and base rewards otherwise, less the penalty for length where `objective.truncated` has
-//! one. `objective.advantage_scale` says whose deviation.
+//! Advantages: by default A = (r~ - mean of the group) / deviation, from shaped rewards where a
+//! method shaped them and base rewards otherwise, less the penalty for length where
+//! `objective.truncated` has one. `objective.advantage` says what rewards are compared with, and
+//! `objective.advantage_scale` whose deviation it is.
 //!
 //! The penalty comes after the shaping, so that it means the same for every method: EVOL-RL
 //! replaces the base reward, and G2RL shapes by its sign. Base rewards, and with them accuracy and
@@ -88,23 +89,25 @@ pub fn center_group_advantages(
     mut commands: Commands,
     experiment: Res<ActiveExperiment>,
     groups: Groups<&Rollouts>,
-    rewards: Query<(&Reward, &ShapedReward)>,
+    rewards: Query<(&Reward, &ShapedReward, &Response)>,
     mut metrics: ResMut<StepMetrics>,
 ) -> Result {
     let groups: Vec<&Rollouts> = groups.iter().collect();
-    let (mut uniform, mut shaped) = (Vec::new(), Vec::new());
+    let (mut uniform, mut shaped, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for rollouts in &groups {
         let mut base = Vec::new();
-        let mut group = Vec::new();
+        let (mut group, mut tokens) = (Vec::new(), Vec::new());
         for rollout in rollouts.iter() {
-            let (reward, shaped_reward) = rewards.get(rollout)?;
+            let (reward, shaped_reward, response) = rewards.get(rollout)?;
             base.push(reward.0);
             group.push(shaped_reward.0);
+            tokens.push(response.0.ids.len());
         }
         uniform.push(is_uniform(&base));
         shaped.push(group);
+        lengths.push(tokens);
     }
-    let advantages = experiment.0.objective.advantage_scale.advantages(&shaped);
+    let advantages = experiment.0.objective.advantages(&shaped, &lengths);
     let share = |condition: bool| f64::from(u8::from(condition));
     let has_signal = |group: &[f32]| group.iter().any(|advantage| *advantage != 0.0);
     let shaping_only = uniform

@@ -4,7 +4,8 @@ use super::range::{count, count_up_to, within};
 use super::rollout::RolloutConfig;
 use crate::error::{Error, Result};
 use crate::objective::{
-    AdvantageScale, KlEstimator, Loss, MAX_KL_COEFFICIENT, Objective, RatioLevel, Truncated,
+    AdvantageEstimator, AdvantageScale, KlEstimator, Loss, MAX_KL_COEFFICIENT, Objective,
+    RatioLevel, Truncated,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,9 +31,13 @@ pub struct ObjectiveConfig {
     /// `SoftPenalty(buffer: 32)`, which takes up to `strength` (1 if left out) from the reward over
     /// the last `buffer` tokens before the limit.
     pub truncated: Truncated,
-    /// What centred rewards are divided by: the deviation of the `Group` or of the `Batch`, or
-    /// nothing (`Unscaled`).
-    pub advantage_scale: AdvantageScale,
+    /// What a reward is compared with to become an advantage: `Grpo`, `Rloo`, `Opo`, `MaxRl` or
+    /// `PassAtK`.
+    pub advantage: AdvantageEstimator,
+    /// What the difference is divided by: the deviation of the `Group` or of the `Batch`, or nothing
+    /// (`Unscaled`). Left out, as the estimator is defined: `Group` for `Grpo` and `PassAtK`,
+    /// `Unscaled` for the others.
+    pub advantage_scale: Option<AdvantageScale>,
     /// The penalty for leaving the reference policy.
     pub kl: KlConfig,
     /// Passes over each batch of rollouts.
@@ -72,7 +77,8 @@ impl Default for ObjectiveConfig {
             clip_high: 0.2,
             ratio: None,
             truncated: Truncated::default(),
-            advantage_scale: AdvantageScale::default(),
+            advantage: AdvantageEstimator::default(),
+            advantage_scale: None,
             kl: KlConfig::default(),
             epochs: 1,
             minibatches: 1,
@@ -97,6 +103,12 @@ impl ObjectiveConfig {
             kl_coefficient,
             entropy_coefficient,
         }
+    }
+
+    /// The advantages of a step's groups, from rewards and lengths.
+    pub fn advantages(&self, rewards: &[Vec<f32>], lengths: &[Vec<usize>]) -> Vec<Vec<f32>> {
+        let scale = self.advantage_scale.unwrap_or(self.advantage.scale());
+        self.advantage.advantages(scale, rewards, lengths)
     }
 
     /// Most tokens of one forward and backward pass.
@@ -140,6 +152,17 @@ impl ObjectiveConfig {
                 return Err(Error::field("objective.ratio", problem));
             }
             _ => {}
+        }
+        if let (
+            AdvantageEstimator::MaxRl,
+            Some(scale @ (AdvantageScale::Group | AdvantageScale::Batch)),
+        ) = (self.advantage, self.advantage_scale)
+        {
+            let problem = format!(
+                "is {scale:?}, but the advantage MaxRl is divided by the group's mean; leave \
+                 `advantage_scale` out"
+            );
+            return Err(Error::field("objective.advantage_scale", problem));
         }
         within("objective.clip_low", self.clip_low, 0.0, 1.0)?;
         within("objective.clip_high", self.clip_high, 0.0, 100.0)?;
