@@ -101,6 +101,20 @@ fn groups(run: &Finished, kind: &str) -> Vec<([Vec<f32>; 3], CosineMatrix)> {
 }
 
 /// The run's shaped rewards are what the method makes of the recorded cosines.
+fn agree<M: ShapesGroups>(run: &Finished, kind: &str, method: &M) {
+    let mut moved = false;
+    for ([rewards, shaped, _], cosines) in &groups(run, kind) {
+        let correct: Vec<bool> = rewards.iter().map(|&reward| reward > 0.0).collect();
+        let group = ShapedGroup { rewards, correct: &correct, cosines, rows: &[], dim: 0 };
+        let expected = method.shape(&group, stream(0, Domain::Tests, [0; 3]));
+        for (shaped, expected) in shaped.iter().zip(&expected) {
+            assert_near(f64::from(*shaped), *expected, 1e-5, M::NAME);
+        }
+        moved |= rewards != shaped;
+    }
+    assert!(moved, "{} shapes nothing by {kind}", M::NAME);
+}
+
 #[test]
 fn runs_shape_rewards_by_each_kind_of_vector() {
     let place = Workplace::new();
@@ -115,24 +129,9 @@ fn runs_shape_rewards_by_each_kind_of_vector() {
             experiment.method = method;
             place.run_parity(&experiment)
         };
-        fn agree<M: ShapesGroups>(run: &Finished, kind: &str, method: &M) {
-            let mut moved = false;
-            for ([rewards, shaped, _], cosines) in &groups(run, kind) {
-                let correct: Vec<bool> = rewards.iter().map(|&reward| reward > 0.0).collect();
-                let group = ShapedGroup { rewards, correct: &correct, cosines, rows: &[], dim: 0 };
-                let expected = method.shape(&group, stream(0, Domain::Tests, [0; 3]));
-                for (shaped, expected) in shaped.iter().zip(&expected) {
-                    assert_near(f64::from(*shaped), *expected, 1e-5, M::NAME);
-                }
-                moved |= rewards != shaped;
-            }
-            assert!(moved, "{} shapes nothing by {kind}", M::NAME);
-        }
         let (dqo, dra) = (Dqo { features, ..Dqo::default() }, Dra { features });
-        let (mmr, darling) = (
-            Mmr { features, ..Mmr::default() },
-            Darling { features, threshold: 0.05, ..Darling::default() },
-        );
+        let (mmr, darling) =
+            (Mmr { features, ..Mmr::default() }, Darling { features, threshold: 0.05 });
         agree(&run(dqo.clone().into()), kind, &dqo);
         agree(&run(dra.clone().into()), kind, &dra);
         agree(&run(mmr.clone().into()), kind, &mmr);

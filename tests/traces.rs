@@ -287,15 +287,16 @@ impl Plugin for Stage {
     }
 }
 
+fn another(id: &mut u32) {
+    *id = if *id == 40 { 41 } else { 40 };
+}
+
 /// The trace of what was sampled says nothing of another response, whichever of its tokens is
 /// another one; and what a trace says of a token is the policy's own, whatever the response says.
 #[test]
 fn responses_that_have_changed_are_run_forward() {
     let place = Workplace::new();
     tiny_model().write(&place.model()).unwrap();
-    fn another(id: &mut u32) {
-        *id = if *id == 40 { 41 } else { 40 };
-    }
     let changes: [fn(&mut Completion); 3] = [
         |completion| completion.ids.first_mut().into_iter().for_each(another),
         |completion| completion.ids.last_mut().into_iter().for_each(another),

@@ -63,7 +63,7 @@ metrics! {
          kept from sampling, and for all others.";
     POLICY_SAMPLER_LOGPROB_GAP_MEAN: "policy/sampler_logprob_gap_mean", "nats", Lower, Asked,
         at_least(0.0),
-        "Mean over tokens of what policy/sampler_logprob_gap is the largest of.";
+        "Mean of the same |differences|, over their tokens.";
 }
 
 register_live_setting!(LiveSettingKind::new(
@@ -306,7 +306,7 @@ pub fn update_policy(
     }
     let tokens_of = experiment.record.tokens_every.is_due(step.0).then(EntityHashMap::default);
     let gap = policy_loss.gap_of_traced(&samples, step.0, &mut buffers)?;
-    let mut totals = Totals { tokens_of, gap, ..Totals::default() };
+    let mut totals = Totals { gap, tokens_of, ..Totals::default() };
     let mut norms = Vec::new();
     for epoch in 0..objective.epochs {
         let mut order: Vec<usize> = (0..samples.len()).collect();
