@@ -24,6 +24,7 @@ pub mod rollout;
 pub mod run;
 pub mod scoring;
 pub mod stages;
+pub mod sweep;
 pub mod tasks;
 pub mod trainer;
 pub mod verify;

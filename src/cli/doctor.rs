@@ -33,6 +33,9 @@ pub(super) struct DoctorArguments {
     /// Plans for a GPU with so many GiB of memory, whatever this machine has.
     #[arg(long, value_name = "GIB", requires = "experiment", value_parser = whole::<u64>(1, 100_000))]
     memory: Option<u64>,
+    /// Plans for so many such runs at a time: each with its part of the free memory.
+    #[arg(long, value_name = "N", requires = "experiment", default_value_t = 1, value_parser = whole::<u64>(1, 4096))]
+    jobs: u64,
     /// The folder in which run folders are made.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
@@ -168,6 +171,7 @@ fn examine(
         let device = open_device(experiment.device, |warning| report.line("warning", warning))?;
         (machine::device_name(&device), machine::available(&device), device.is_cpu())
     };
+    let available = available.map(|free| free / arguments.jobs);
     let plan =
         Plan::new(experiment, &files.config, prompt.unwrap_or(ASSUMED_PROMPT), on_cpu, available);
     let Plan { workload, estimate, .. } = &plan;

@@ -18,6 +18,7 @@ mod score;
 mod sibling;
 mod stack;
 mod start;
+mod sweep;
 mod terminal;
 mod view;
 
@@ -49,6 +50,9 @@ struct Arguments {
 enum Command {
     /// Trains the model of an experiment file and opens the dashboard on it.
     Run(run::RunArguments),
+    /// Runs an experiment with several methods, seeds and values of any field, and goes on where it
+    /// was when it is started again.
+    Sweep(sweep::SweepArguments),
     /// Opens the dashboard on run folders: finished runs, or runs that are still under way, several
     /// side by side.
     View(view::ViewArguments),
@@ -167,6 +171,7 @@ fn run(command: Command) -> Result<u8> {
     declare_built_in();
     match command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
         Command::View(arguments) => view::run(&arguments),
         Command::Pretrain(arguments) => pretrain::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
