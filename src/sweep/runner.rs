@@ -232,10 +232,21 @@ impl Runner {
             .filter(|&place| self.record.runs[place].state == RunState::Running)
             .map(|place| Job { place, child: None })
             .collect();
+        // All variants with the first seed, then with the next: what there is can be compared early.
         let mut waiting: Vec<usize> = (0..self.record.runs.len())
-            .rev()
             .filter(|&place| self.record.runs[place].state == RunState::Waiting)
             .collect();
+        let mut seeds: BTreeMap<&str, usize> = BTreeMap::new();
+        let numbers: Vec<usize> = self
+            .planned
+            .iter()
+            .map(|run| {
+                let next = seeds.entry(&run.variant).or_default();
+                *next += 1;
+                *next
+            })
+            .collect();
+        waiting.sort_by_key(|&place| std::cmp::Reverse((numbers[place], place)));
         self.record.write(&self.folder)?;
         let mut told = false;
         loop {
@@ -287,21 +298,20 @@ impl Runner {
     /// Whether a job has ended; records how.
     fn has_ended(&mut self, job: &mut Job) -> Result<bool> {
         let place = job.place;
-        let status = match &mut job.child {
-            Some(child) => match child.try_wait() {
-                Ok(None) => return self.look_at_work(place),
-                Ok(Some(status)) => Some(status),
-                Err(error) => {
-                    return Err(Error::failed(format!("cannot watch a process: {error}")));
-                }
-            },
-            None => {
-                let folder = self.run_folder(place);
-                if folder.is_some_and(|at| matches!(lock::holder(&at), Holder::Process(_))) {
-                    return self.look_at_work(place);
-                }
-                None
+        let status = if let Some(child) = &mut job.child {
+            let looked = child.try_wait();
+            let Some(status) =
+                looked.map_err(|e| Error::failed(format!("cannot watch a process: {e}")))?
+            else {
+                return self.look_at_work(place);
+            };
+            Some(status)
+        } else {
+            let folder = self.run_folder(place);
+            if folder.is_some_and(|at| matches!(lock::holder(&at), Holder::Process(_))) {
+                return self.look_at_work(place);
             }
+            None
         };
         self.record.runs[place].state = RunState::Waiting;
         self.look(place)?;
