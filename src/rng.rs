@@ -36,6 +36,8 @@ pub enum Domain {
     Curriculum = 9,
     /// Random projections.
     Projections = 10,
+    /// What is left to chance so that a method can be compared with it.
+    Controls = 11,
 }
 
 /// The stream with this name. Streams with different seeds, domains or keys are independent. The

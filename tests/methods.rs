@@ -164,6 +164,33 @@ fn runs_shape_rewards_by_each_kind_of_vector() {
     }
 }
 
+/// The control moves rewards by the scores of the group, each once, but not by a response's own.
+#[test]
+fn shuffled_scores_are_those_of_the_group() {
+    let place = Workplace::new();
+    tiny_model().write(&place.model()).unwrap();
+    let run = place.run_parity(&place.parity_experiment(2, "method: G2rl(shuffle: true)"));
+    let mut moved = 0;
+    for lines in [run.rollouts(1), run.rollouts(2)].concat().chunks(GROUP) {
+        let column = |name: &str| lines.iter().map(|line| number(&line[name])).collect::<Vec<_>>();
+        let [rewards, shaped, scores] =
+            ["reward", "shaped_reward", "novelty_normalized"].map(column);
+        // r (1 + lambda r nu), with lambda 0.5 and r of plus or minus 1.
+        let dealt = rewards.iter().zip(&shaped).map(|(r, shaped)| 2.0 * (shaped / r - 1.0) / r);
+        let dealt: Vec<f64> = dealt.collect();
+        moved += dealt.iter().zip(&scores).filter(|(a, b)| (**a - **b).abs() > 1e-3).count();
+        let sorted = |values: &[f64]| {
+            let mut values = values.to_vec();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        for (dealt, score) in sorted(&dealt).iter().zip(sorted(&scores)) {
+            assert_near(*dealt, score, 1e-5, "a score of the group");
+        }
+    }
+    assert!(moved > PROMPTS * GROUP, "{moved} responses have another's score");
+}
+
 #[test]
 fn settings_out_of_range_are_refused_by_name() {
     let place = Workplace::new();

@@ -6,7 +6,7 @@
 //!
 //! Options beyond the paper's own settings, each a field of [`G2rl`]: a schedule for lambda, tokens
 //! weighed by entropy in the direction (alpha), the score without its root, the other sign for
-//! incorrect responses, and groups with equal rewards left alone.
+//! incorrect responses, groups with equal rewards left alone, and scores dealt out at random.
 //!
 //! Features, cosines and scores may be measured for every method; here they act, so every step has
 //! them.
@@ -17,14 +17,15 @@ use crate::geometry::{
     IncorrectSign, LambdaSchedule, NoveltyForm, Shaping, TokenWeights, shape_group,
 };
 use crate::register_live_setting;
+use crate::rng::{self, Domain};
 use crate::rollout::{Novelty, PromptGroup, Reward, Rollouts, ShapedReward};
 use crate::run::LiveSettingKind;
 use crate::stages::{
-    FeatureDemand, FeatureWeights, NoveltySettings, Settings, StageSystems, StepCounter, TrainStep,
-    score_novelty,
+    ActiveExperiment, FeatureDemand, FeatureWeights, NoveltySettings, Settings, StageSystems,
+    StepCounter, TrainStep, score_novelty,
 };
 use bevy_app::{App, Plugin};
-use bevy_ecs::prelude::{Commands, IntoScheduleConfigs, Query, RelationshipTarget, Res, With};
+use bevy_ecs::prelude::{Commands, IntoScheduleConfigs, Query, RelationshipTarget, Res};
 use serde::{Deserialize, Serialize};
 
 /// G2RL.
@@ -47,6 +48,9 @@ pub struct G2rl {
     /// Whether groups whose base rewards are all equal are shaped too, and so get a signal from
     /// novelty alone.
     pub shape_uniform_groups: bool,
+    /// A control: deals the scores of a group out to its responses at random, so that rewards are
+    /// moved as much as by novelty, and by nothing.
+    pub shuffle: bool,
 }
 
 impl G2rl {
@@ -66,6 +70,7 @@ impl Default for G2rl {
             incorrect: IncorrectSign::default(),
             clip: 3.0,
             shape_uniform_groups: true,
+            shuffle: false,
         }
     }
 }
@@ -111,8 +116,9 @@ impl Plugin for G2rl {
 pub fn shape_rewards_by_novelty(
     mut commands: Commands,
     settings: Settings<G2rl>,
+    experiment: Res<ActiveExperiment>,
     step: Res<StepCounter>,
-    groups: Query<&Rollouts, With<PromptGroup>>,
+    groups: Query<(&PromptGroup, &Rollouts)>,
     rollouts: Query<(&Reward, &Novelty)>,
 ) -> bevy_ecs::error::Result {
     let config = settings.get()?;
@@ -122,12 +128,17 @@ pub fn shape_rewards_by_novelty(
         incorrect: config.incorrect,
         shape_uniform_groups: config.shape_uniform_groups,
     };
-    for members in groups {
+    for (group, members) in groups {
         let (mut base, mut novelty) = (Vec::new(), Vec::new());
         for member in members.iter() {
             let (reward, score) = rollouts.get(member)?;
             base.push(reward.0);
             novelty.push(score.normalized);
+        }
+        if config.shuffle {
+            let key = [step.0, u64::from(group.0), 0];
+            let mut stream = rng::stream(experiment.0.seed, Domain::Controls, key);
+            rng::shuffle(&mut stream, &mut novelty);
         }
         for (member, shaped) in members.iter().zip(shape_group(&base, &novelty, &shaping)) {
             commands.entity(member).insert(ShapedReward(shaped));
