@@ -745,6 +745,9 @@ mod tests {
         let mut seen = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
             if path.file_name().unwrap().to_string_lossy().starts_with("pretrain_") {
                 read::<crate::experiment::Pretrain>(&path).unwrap().validate().unwrap();
             } else {

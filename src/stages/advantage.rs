@@ -8,12 +8,15 @@
 //! uniform groups, do not know of it.
 
 use super::step_metrics::{DeclareMetrics, mean};
-use super::{ActiveExperiment, StageSystems, StepMetrics, TrainStep};
+use super::{ActiveExperiment, ActiveTask, StageSystems, StepMetrics, TrainStep};
 use crate::metrics::metrics;
 use crate::objective::{Truncated, is_uniform};
-use crate::rollout::{Advantage, Groups, Response, Reward, Rollouts, ShapedReward};
+use crate::rollout::{
+    Advantage, GroupProblem, Groups, Judged, Response, Reward, Rollouts, ShapedReward,
+};
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
+use std::collections::BTreeSet;
 
 metrics! {
     REWARD_SHAPED_MEAN: "reward/shaped_mean", "", Neither, Asked, finite(),
@@ -28,6 +31,11 @@ metrics! {
     GROUP_SHAPING_ONLY_RATIO: "group/shaping_only_ratio", "", Neither, Asked, range(0.0, 1.0),
         "Share of groups whose signal comes from shaping or the penalty for length alone: equal \
          base rewards, unequal shaped rewards.";
+    GROUP_STRATEGIES_MEAN: "group/strategies_mean", "", Higher, WhereMeasured("Strategies"),
+        at_least(0.0),
+        "Mean over the groups trained on of how many ways there are among their correct responses, \
+         where the task tells ways apart: for countdown, expressions that are not the same up to \
+         the order of operands and brackets.";
 }
 
 /// The advantage stage.
@@ -41,6 +49,7 @@ impl Plugin for AdvantagePlugin {
                 keep_unshaped_rewards,
                 penalize_length.run_if(length_is_penalized),
                 center_group_advantages,
+                count_strategies.run_if(strategies_are_told),
             )
                 .chain()
                 .in_set(StageSystems::Advantage),
@@ -81,6 +90,31 @@ fn penalize_length(
         }
     }
     metrics.set(&REWARD_LENGTH_PENALTY_MEAN, mean(penalties));
+    Ok(())
+}
+
+fn strategies_are_told(task: Res<ActiveTask>) -> bool {
+    task.0.tells_strategies()
+}
+
+/// Counts the ways of the correct responses of each group.
+fn count_strategies(
+    task: Res<ActiveTask>,
+    groups: Groups<(&GroupProblem, &Rollouts)>,
+    judgements: Query<&Judged>,
+    mut metrics: ResMut<StepMetrics>,
+) -> Result {
+    let mut counts = Vec::new();
+    for (problem, rollouts) in groups.iter() {
+        let mut ways = BTreeSet::new();
+        for rollout in rollouts.iter() {
+            let judged = &judgements.get(rollout)?.0;
+            let answer = judged.extracted.as_ref().filter(|_| judged.verdict.is_correct());
+            ways.extend(answer.and_then(|answer| task.0.strategy(&problem.0, answer)));
+        }
+        counts.push(ways.len() as f64);
+    }
+    metrics.set(&GROUP_STRATEGIES_MEAN, mean(counts));
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! The metrics of the built-in stages, each declared where it is measured.
 
 pub use super::advantage::{
-    GROUP_SHAPING_ONLY_RATIO, GROUP_UNIFORM_RATIO, REWARD_LENGTH_PENALTY_MEAN, REWARD_SHAPED_MEAN,
+    GROUP_SHAPING_ONLY_RATIO, GROUP_STRATEGIES_MEAN, GROUP_UNIFORM_RATIO,
+    REWARD_LENGTH_PENALTY_MEAN, REWARD_SHAPED_MEAN,
 };
 pub(crate) use super::clock::STAGE_TIMES;
 pub use super::clock::{

@@ -264,6 +264,17 @@ mod tests {
     }
 
     #[test]
+    fn every_sweep_of_the_repository_is_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/study");
+        let paths: Vec<PathBuf> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!paths.is_empty());
+        for path in paths {
+            assert!(!Sweep::read(&path).unwrap().runs(&path).unwrap().is_empty());
+        }
+    }
+
+    #[test]
     fn a_sweep_of_seeds_alone_has_its_own_name() {
         let runs = runs(r#"Sweep(name: "s", experiment: "base.ron", seeds: [0, 1])"#).unwrap();
         assert_eq!(runs.len(), 2);

@@ -150,6 +150,16 @@ impl Task for Countdown {
         }
     }
 
+    /// The expression's canonical form: the order of operands and brackets that change nothing do not
+    /// count.
+    fn strategy(&self, _: &Problem, answer: &str) -> Option<String> {
+        Expression::parse(answer).ok().map(|expression| expression.canonical())
+    }
+
+    fn tells_strategies(&self) -> bool {
+        true
+    }
+
     /// Drawn from four equally likely strategies, each with a random order of trying: any steps,
     /// steps that each continue with the result before, two pairs first, and products first. `None`
     /// where the problem has no solution within the limits of generated problems.

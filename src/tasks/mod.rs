@@ -100,6 +100,19 @@ pub trait Task: Send + Sync + 'static {
         same_text(one, other)
     }
 
+    /// The way on which an answer, as [`Verification::extracted`] has it, reaches what it says: a text
+    /// that answers share which go the same way, such as a canonical form of an expression. By
+    /// default the task cannot tell ways apart. [`Self::tells_strategies`] must hold.
+    fn strategy(&self, problem: &Problem, answer: &str) -> Option<String> {
+        let _ = (problem, answer);
+        None
+    }
+
+    /// Whether [`Self::strategy`] tells ways apart, so that they are counted.
+    fn tells_strategies(&self) -> bool {
+        false
+    }
+
     /// All problems of `split`, each with its text without what the prompt adds to it; `None` where
     /// there is no end to them.
     fn all(&self, split: Split) -> Option<&[(Problem, String)]> {

@@ -191,6 +191,85 @@ impl Expression {
         numbers
     }
 
+    /// A text that expressions share which differ only in the order of operands, in brackets, and in
+    /// where signs stand: `a-b+c`, `c-(b-a)` and `(c+a)-b` are one way to a value, `a*b+a*c` and
+    /// `a*(b+c)` are two.
+    pub fn canonical(&self) -> String {
+        let (is_negative, text) = self.signed();
+        if is_negative { format!("-{text}") } else { text }
+    }
+
+    /// Whether it is the negative of the text.
+    fn signed(&self) -> (bool, String) {
+        match self {
+            Self::Number(number) => (false, number.to_string()),
+            Self::Negate(operand) => {
+                let (is_negative, text) = operand.signed();
+                (!is_negative, text)
+            }
+            Self::Binary { operator: Operator::Add | Operator::Subtract, .. } => {
+                let mut terms = Vec::new();
+                self.collect_terms(false, &mut terms);
+                terms.sort();
+                // The first term has a plus: what is left is a sign of the whole.
+                let flips = terms.first().is_some_and(|(_, is_negative)| *is_negative);
+                let term = |(text, is_negative): &(String, bool)| {
+                    format!("{}{text}", if *is_negative == flips { '+' } else { '-' })
+                };
+                (flips, format!("({})", terms.iter().map(term).collect::<String>()))
+            }
+            Self::Binary { .. } => {
+                let mut factors = Vec::new();
+                let is_negative = self.collect_factors(false, &mut factors);
+                factors.sort();
+                let factor = |(text, is_divisor): &(String, bool)| {
+                    format!("{}{text}", if *is_divisor { '/' } else { '*' })
+                };
+                (is_negative, format!("[{}]", factors.iter().map(factor).collect::<String>()))
+            }
+        }
+    }
+
+    /// The terms of a sum, each with whether it is subtracted.
+    fn collect_terms(&self, is_negative: bool, terms: &mut Vec<(String, bool)>) {
+        match self {
+            Self::Negate(operand) => operand.collect_terms(!is_negative, terms),
+            Self::Binary { operator: Operator::Add, left, right } => {
+                left.collect_terms(is_negative, terms);
+                right.collect_terms(is_negative, terms);
+            }
+            Self::Binary { operator: Operator::Subtract, left, right } => {
+                left.collect_terms(is_negative, terms);
+                right.collect_terms(!is_negative, terms);
+            }
+            _ => {
+                let (own, text) = self.signed();
+                terms.push((text, own != is_negative));
+            }
+        }
+    }
+
+    /// The factors of a product, each with whether it is divided by; returns whether the product is
+    /// the negative of theirs.
+    fn collect_factors(&self, is_divisor: bool, factors: &mut Vec<(String, bool)>) -> bool {
+        match self {
+            Self::Negate(operand) => !operand.collect_factors(is_divisor, factors),
+            Self::Binary { operator: Operator::Multiply, left, right } => {
+                let left = left.collect_factors(is_divisor, factors);
+                left != right.collect_factors(is_divisor, factors)
+            }
+            Self::Binary { operator: Operator::Divide, left, right } => {
+                let left = left.collect_factors(is_divisor, factors);
+                left != right.collect_factors(!is_divisor, factors)
+            }
+            _ => {
+                let (is_negative, text) = self.signed();
+                factors.push((text, is_divisor));
+                is_negative
+            }
+        }
+    }
+
     fn collect_numbers(&self, numbers: &mut Vec<u32>) {
         match self {
             Self::Number(number) => numbers.push(*number),
@@ -328,6 +407,26 @@ mod tests {
 
     fn value(text: &str) -> Result<Rational, ExpressionError> {
         Expression::parse(text)?.evaluate()
+    }
+
+    #[test]
+    fn one_way_to_a_value_has_one_canonical_form() {
+        let form = |text: &str| Expression::parse(text).unwrap().canonical();
+        for same in [
+            &["1-2+3", "3-(2-1)", "(3+1)-2", "3+1-2", "-(2-1-3)", "-2+(3+1)"][..],
+            &["2*3/4", "3/4*2", "3*(2/4)", "3/(4/2)", "2/(4/3)"],
+            &["(1-2)*3", "3*(1-2)", "-(2-1)*3", "3*-(2-1)", "(2-1)*-3"],
+            &["4*7+9+2", "9+(2+7*4)", "2+9+4*7"],
+        ] {
+            assert!(
+                same.iter().all(|text| form(text) == form(same[0])),
+                "{same:?}: {}",
+                form(same[0])
+            );
+        }
+        let forms = ["1*2+1*3", "1*(2+3)", "2+3", "2-3", "2*3", "2/3", "3/2", "2*3-4", "(3-4)*2"];
+        let distinct: std::collections::BTreeSet<String> = forms.map(form).into();
+        assert_eq!(distinct.len(), forms.len(), "{distinct:?}");
     }
 
     #[test]
