@@ -44,6 +44,7 @@ const FLOORS: &[&str] = &[
     "rollout",
     "stages",
     "methods",
+    "sweep",
     "trainer",
     "figures",
     "scoring",
